@@ -1,0 +1,3 @@
+module github.com/leanloop/leanloop
+
+go 1.26.0
