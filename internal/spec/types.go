@@ -1,0 +1,275 @@
+// Package spec is the model.yaml that a model owner writes: its types, defaults, validation and JSON Schema.
+//
+// It depends on no other package of this project, so that every other one may take its sections as arguments.
+// It reads files only in Load; everything else is a function of bytes.
+package spec
+
+// APIVersion and Kind are the only values that a spec may carry.
+const (
+	APIVersion = "leanloop/v1"
+	Kind       = "Model"
+)
+
+// Task is what a model predicts.
+type Task string
+
+// The tasks.
+const (
+	Binary     Task = "binary"
+	Multiclass Task = "multiclass"
+	Regression Task = "regression"
+)
+
+// Model is one model.yaml. Parse fills every default, so a Model that came from Parse or Load has no zero value
+// that means "not set" unless the field's comment says so.
+type Model struct {
+	APIVersion string   `yaml:"apiVersion" json:"apiVersion"`
+	Kind       string   `yaml:"kind" json:"kind"`
+	Metadata   Metadata `yaml:"metadata" json:"metadata"`
+	Task       Task     `yaml:"task" json:"task"`
+	Data       Data     `yaml:"data" json:"data"`
+	Split      Split    `yaml:"split" json:"split"`
+	Train      Train    `yaml:"train" json:"train"`
+	Gates      Gates    `yaml:"gates" json:"gates"`
+	Approval   Approval `yaml:"approval" json:"approval"`
+	Serving    Serving  `yaml:"serving" json:"serving"`
+	Canary     Canary   `yaml:"canary" json:"canary"`
+	Monitor    Monitor  `yaml:"monitor" json:"monitor"`
+	Retrain    Retrain  `yaml:"retrain" json:"retrain"`
+	Notify     Notify   `yaml:"notify" json:"notify"`
+	Budget     Budget   `yaml:"budget" json:"budget"`
+}
+
+// Metadata names the model and who answers for it.
+type Metadata struct {
+	Name  string `yaml:"name" json:"name"` // lower-case letters, digits and dashes; 2 to 63 characters
+	Team  string `yaml:"team,omitempty" json:"team,omitempty"`
+	Owner string `yaml:"owner,omitempty" json:"owner,omitempty"`
+}
+
+// Data is where increments land and what a row means.
+type Data struct {
+	Prefix       string       `yaml:"prefix" json:"prefix"`                         // s3://bucket/folder/ ; a new object below it is an increment
+	Format       string       `yaml:"format" json:"format"`                         // csv | csv.gz | csv.zst ; default: by the object's name
+	ID           string       `yaml:"id,omitempty" json:"id,omitempty"`             // column that names a row for ever; "" : the row's content does
+	Time         string       `yaml:"time,omitempty" json:"time,omitempty"`         // event-time column; "" : none
+	Target       string       `yaml:"target" json:"target"`                         // label column
+	Positive     string       `yaml:"positive,omitempty" json:"positive,omitempty"` // binary with a category target: the positive value
+	Group        string       `yaml:"group,omitempty" json:"group,omitempty"`       // rows of one group never straddle a split
+	Features     Features     `yaml:"features" json:"features"`
+	Window       Window       `yaml:"window" json:"window"`
+	OnRedelivery string       `yaml:"on_redelivery" json:"on_redelivery"` // refuse | supersede
+	DropNulls    bool         `yaml:"drop_nulls,omitempty" json:"drop_nulls,omitempty"`
+	Contract     *Contract    `yaml:"contract,omitempty" json:"contract,omitempty"` // a file name in YAML is inlined by Load; nil: inferred from the first accepted file
+	Expectations Expectations `yaml:"expectations" json:"expectations"`
+	Labels       Labels       `yaml:"labels" json:"labels"`
+}
+
+// Features are all columns but id, time, target and group, less Exclude; or exactly Include.
+type Features struct {
+	Include []string `yaml:"include,omitempty" json:"include,omitempty"`
+	Exclude []string `yaml:"exclude,omitempty" json:"exclude,omitempty"`
+}
+
+// Window bounds a snapshot: files whose events end within Last of the newest accepted event; 0: all.
+type Window struct {
+	Last    Duration `yaml:"last,omitempty" json:"last,omitempty"`
+	MinRows int      `yaml:"min_rows" json:"min_rows"` // fewer training rows: the run ends validation_failed
+}
+
+// Contract is what a landed file must look like.
+type Contract struct {
+	Columns []ColumnRule `yaml:"columns" json:"columns"`
+	Strict  bool         `yaml:"strict" json:"strict"` // a column that isn't listed is a failure
+	Rows    RowRule      `yaml:"rows,omitempty" json:"rows,omitempty"`
+}
+
+// ColumnRule is one column of a Contract.
+type ColumnRule struct {
+	Name     string   `yaml:"name" json:"name"`
+	Type     string   `yaml:"type" json:"type"` // number | integer | category | text | boolean | timestamp
+	Nullable bool     `yaml:"nullable,omitempty" json:"nullable,omitempty"`
+	Optional bool     `yaml:"optional,omitempty" json:"optional,omitempty"` // the column may be missing altogether
+	Min      *float64 `yaml:"min,omitempty" json:"min,omitempty"`
+	Max      *float64 `yaml:"max,omitempty" json:"max,omitempty"`
+	Values   []string `yaml:"values,omitempty" json:"values,omitempty"`   // allowed categories
+	Pattern  string   `yaml:"pattern,omitempty" json:"pattern,omitempty"` // RE2, matched against the whole cell
+	Unique   bool     `yaml:"unique,omitempty" json:"unique,omitempty"`
+}
+
+// RowRule bounds a file's rows; 0: unbounded.
+type RowRule struct {
+	Min int `yaml:"min,omitempty" json:"min,omitempty"`
+	Max int `yaml:"max,omitempty" json:"max,omitempty"`
+}
+
+// Expectations are checks beyond the contract.
+type Expectations struct {
+	Freshness Duration `yaml:"freshness,omitempty" json:"freshness,omitempty"` // newest event at most this old when the file lands; 0: not checked
+}
+
+// Labels says when and by what labels reach predictions.
+type Labels struct {
+	Match       string   `yaml:"match" json:"match"` // id | prediction_id
+	Delay       Duration `yaml:"delay" json:"delay"` // rows younger than this are in no window
+	MinCoverage Percent  `yaml:"min_coverage" json:"min_coverage"`
+}
+
+// Split says which rows train, validate and test.
+type Split struct {
+	By         string    `yaml:"by" json:"by"` // time | hash ; default time where data.time is set
+	Validation Percent   `yaml:"validation" json:"validation"`
+	Test       TestSplit `yaml:"test" json:"test"`
+	Seed       uint64    `yaml:"seed" json:"seed"`
+}
+
+// TestSplit is the part of the rows that judges.
+type TestSplit struct {
+	Newest  Percent  `yaml:"newest" json:"newest"`     // by time: the newest share; by hash: the share
+	Max     Duration `yaml:"max" json:"max"`           // by time: at most this long; 0: unbounded
+	MinRows int      `yaml:"min_rows" json:"min_rows"` // fewer rows left for a comparison: Inconclusive
+}
+
+// Train says how a version is made: Command or Builtin, exactly one.
+type Train struct {
+	Command   []string       `yaml:"command,omitempty" json:"command,omitempty"`
+	Builtin   string         `yaml:"builtin,omitempty" json:"builtin,omitempty"` // trees | linear ; default trees
+	Params    map[string]any `yaml:"params,omitempty" json:"params,omitempty"`
+	Resources Resources      `yaml:"resources" json:"resources"`
+	Timeout   Duration       `yaml:"timeout" json:"timeout"`
+	Retries   Retries        `yaml:"retries" json:"retries"`
+	Secrets   []string       `yaml:"secrets,omitempty" json:"secrets,omitempty"` // names; values live on the worker
+}
+
+// Resources is what one training run needs.
+type Resources struct {
+	CPUs   int   `yaml:"cpus" json:"cpus"`
+	Memory Bytes `yaml:"memory,omitempty" json:"memory,omitempty"`
+	GPUs   int   `yaml:"gpus" json:"gpus"`
+}
+
+// Retries are the budgets of further attempts by cause.
+type Retries struct {
+	Script         int `yaml:"script" json:"script"`
+	Infrastructure int `yaml:"infrastructure" json:"infrastructure"`
+	Preemption     int `yaml:"preemption" json:"preemption"`
+}
+
+// Gates decide whether a version may be approved. Metrics maps a metric's name to its bounds.
+// In YAML the metrics stand beside disparity and champion.
+type Gates struct {
+	Metrics   map[string]Bound `yaml:"-" json:"metrics,omitempty"`
+	Disparity *Disparity       `yaml:"disparity,omitempty" json:"disparity,omitempty"`
+	Champion  ChampionGate     `yaml:"champion" json:"champion"`
+}
+
+// Bound is an inclusive range; nil: open.
+type Bound struct {
+	Min *float64 `yaml:"min,omitempty" json:"min,omitempty"`
+	Max *float64 `yaml:"max,omitempty" json:"max,omitempty"`
+}
+
+// Disparity bounds the difference of a metric between the best and the worst group of a column.
+type Disparity struct {
+	By      string  `yaml:"by" json:"by"`
+	Metric  string  `yaml:"metric" json:"metric"`
+	Max     float64 `yaml:"max" json:"max"`
+	MinRows int     `yaml:"min_rows,omitempty" json:"min_rows,omitempty"` // smaller groups are left out; default 50
+}
+
+// ChampionGate is the comparison with the champion on the same rows: the lower bound of the paired bootstrap
+// difference at Confidence is no worse than -MaxLoss.
+type ChampionGate struct {
+	Metric     string  `yaml:"metric" json:"metric"` // default: roc_auc | log_loss | rmse by task
+	MaxLoss    float64 `yaml:"max_loss" json:"max_loss"`
+	Confidence float64 `yaml:"confidence" json:"confidence"`
+}
+
+// Approval says who may decide.
+type Approval struct {
+	Approvers []string `yaml:"approvers" json:"approvers"` // slack:U012AB | cli:ana ; empty: nobody may approve
+	Quorum    int      `yaml:"quorum" json:"quorum"`
+	FourEyes  bool     `yaml:"four_eyes" json:"four_eyes"` // the requester can't approve alone
+	Timeout   Duration `yaml:"timeout" json:"timeout"`
+	OnTimeout string   `yaml:"on_timeout" json:"on_timeout"` // reject (the only one: silence never promotes)
+}
+
+// Serving says how requests are routed and logged.
+type Serving struct {
+	StickyBy string     `yaml:"sticky_by,omitempty" json:"sticky_by,omitempty"` // request field; "": at random
+	Log      ServingLog `yaml:"log" json:"log"`
+}
+
+// ServingLog says which share of predictions is logged.
+type ServingLog struct {
+	Sample Percent `yaml:"sample" json:"sample"`
+}
+
+// Canary is how a challenger meets real traffic.
+type Canary struct {
+	Steps        []Step   `yaml:"steps" json:"steps"`
+	Interval     Duration `yaml:"interval" json:"interval"`
+	Deadline     Duration `yaml:"deadline" json:"deadline"`
+	OnFailure    string   `yaml:"on_failure" json:"on_failure"`         // rollback
+	MaxErrorRate Percent  `yaml:"max_error_rate" json:"max_error_rate"` // the challenger's excess over the champion's error rate
+	MaxSlowdown  float64  `yaml:"max_slowdown" json:"max_slowdown"`     // challenger p99 / champion p99
+}
+
+// Step is one weight and how long it is held.
+type Step struct {
+	Weight      Percent  `yaml:"weight" json:"weight"`
+	Hold        Duration `yaml:"hold" json:"hold"`
+	MinRequests int      `yaml:"min_requests" json:"min_requests"` // on the challenger's arm
+}
+
+// Monitor is what is watched by schedule.
+type Monitor struct {
+	Drift   DriftMonitor   `yaml:"drift" json:"drift"`
+	Quality QualityMonitor `yaml:"quality" json:"quality"`
+}
+
+// DriftMonitor compares the production window with the champion's training rows.
+type DriftMonitor struct {
+	Every      Duration `yaml:"every" json:"every"`
+	Window     Duration `yaml:"window" json:"window"`
+	MinRows    int      `yaml:"min_rows" json:"min_rows"`
+	MaxDrifted int      `yaml:"max_drifted" json:"max_drifted"` // more drifted features than this: alert
+	PSI        float64  `yaml:"psi" json:"psi"`                 // any PSI over this: alert
+	AlertAfter KOfN     `yaml:"alert_after" json:"alert_after"`
+}
+
+// QualityMonitor compares labelled predictions with what the champion had on its test rows.
+type QualityMonitor struct {
+	Every         Duration `yaml:"every" json:"every"`
+	Window        Duration `yaml:"window" json:"window"`
+	Metric        string   `yaml:"metric" json:"metric"`
+	BelowBaseline float64  `yaml:"below_baseline" json:"below_baseline"` // observed < this x baseline is a failure
+	MinRows       int      `yaml:"min_rows" json:"min_rows"`
+}
+
+// KOfN is "k of n" windows.
+type KOfN struct {
+	K int `json:"k"`
+	N int `json:"n"`
+}
+
+// Retrain says what starts a run besides a person.
+type Retrain struct {
+	On           []string `yaml:"on" json:"on"`                         // new_data | quality | drift | cron
+	Cron         string   `yaml:"cron,omitempty" json:"cron,omitempty"` // five fields, UTC; needs "cron" in On
+	MinNewRows   int      `yaml:"min_new_rows" json:"min_new_rows"`
+	Cooldown     Duration `yaml:"cooldown" json:"cooldown"`
+	MuteIfNoGain bool     `yaml:"mute_if_no_gain" json:"mute_if_no_gain"`
+}
+
+// Notify says where people are told. Team channels.
+type Notify struct {
+	Slack string `yaml:"slack,omitempty" json:"slack,omitempty"` // channel name or id
+}
+
+// Budget bounds cost; zero: unbounded.
+type Budget struct {
+	PerRun   Money   `yaml:"per_run,omitempty" json:"per_run,omitempty"`
+	PerMonth Money   `yaml:"per_month,omitempty" json:"per_month,omitempty"`
+	PerHour  float64 `yaml:"cost_per_hour,omitempty" json:"cost_per_hour,omitempty"` // of one training slot, in the budget's currency
+}
