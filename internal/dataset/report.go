@@ -1,0 +1,102 @@
+package dataset
+
+import (
+	"fmt"
+	"strings"
+)
+
+// SeverityBlock is the severity of a failure that refuses a file.
+const SeverityBlock = "block"
+
+// DefaultKeep is how many offending rows a Failure lists.
+const DefaultKeep = 10
+
+// Failure is one broken rule of one column, over all rows.
+type Failure struct {
+	Column   string  `json:"column,omitempty"` // "": the file as a whole
+	Rule     string  `json:"rule"`             // one of the Rule constants
+	Observed string  `json:"observed"`         // an offending value, the first one, or what was found instead
+	Limit    string  `json:"limit"`            // what the rule asks for
+	Rows     int64   `json:"rows,omitempty"`   // how many rows break it
+	First    []int64 `json:"first,omitempty"`  // the first offending rows; 1 is the first row below the header
+	Severity string  `json:"severity"`
+}
+
+// String is the failure in one line.
+func (f Failure) String() string {
+	var b strings.Builder
+	if f.Column != "" {
+		fmt.Fprintf(&b, "column %s: ", f.Column)
+	}
+	fmt.Fprintf(&b, "%s: observed %s, want %s", f.Rule, f.Observed, f.Limit)
+	if f.Rows == 0 {
+		return b.String()
+	}
+	rows := make([]string, len(f.First))
+	for i, row := range f.First {
+		rows[i] = fmt.Sprint(row)
+	}
+	more := ""
+	if int64(len(rows)) < f.Rows {
+		more = ", ..."
+	}
+	fmt.Fprintf(&b, " (%d rows: %s%s)", f.Rows, strings.Join(rows, ", "), more)
+	return b.String()
+}
+
+// Report is every rule that a file breaks. The zero Report is a pass.
+type Report struct {
+	Name     string    `json:"name,omitempty"` // of the object
+	Rows     int64     `json:"rows"`
+	Failures []Failure `json:"failures,omitempty"`
+}
+
+// OK reports whether nothing blocks.
+func (r *Report) OK() bool {
+	for _, f := range r.Failures {
+		if f.Severity == SeverityBlock {
+			return false
+		}
+	}
+	return true
+}
+
+// Error is a *ContractError with every blocking failure, or nil.
+func (r *Report) Error() error {
+	if r.OK() {
+		return nil
+	}
+	e := &ContractError{Name: r.Name}
+	for _, f := range r.Failures {
+		if f.Severity == SeverityBlock {
+			e.Failures = append(e.Failures, f)
+		}
+	}
+	return e
+}
+
+// Merge adds the failures of another report on the same rows, so that one refusal names all problems at once.
+func (r *Report) Merge(other *Report) {
+	if other == nil {
+		return
+	}
+	if r.Name == "" {
+		r.Name = other.Name
+	}
+	r.Rows = max(r.Rows, other.Rows)
+	r.Failures = append(r.Failures, other.Failures...)
+}
+
+// ContractError is a file that was read well and isn't what was agreed.
+type ContractError struct {
+	Name     string
+	Failures []Failure
+}
+
+func (e *ContractError) Error() string {
+	lines := make([]string, len(e.Failures))
+	for i, f := range e.Failures {
+		lines[i] = f.String()
+	}
+	return fmt.Sprintf("%s: %d checks failed: %s", e.Name, len(e.Failures), strings.Join(lines, "; "))
+}
