@@ -1,0 +1,238 @@
+package canary
+
+import (
+	"fmt"
+	"math"
+	"time"
+)
+
+const (
+	// falseAlarm bounds the chance that a challenger whose true error rate and latency are within the spec's bounds
+	// is ever rolled back for them, over all looks and steps of one canary. Each step and each of the two checks gets
+	// an equal share (a union bound).
+	falseAlarm = 0.01
+
+	// minRequests is how many requests of an arm are needed before its errors say anything. The bounds hold for fewer
+	// too; but the first few requests of a process are unlike the rest.
+	minRequests = 20
+
+	// minLatencies is the same for latencies, whose tail is dominated by the first requests for longer.
+	minLatencies = 50
+
+	// minUncounted is how many latencies are needed to trust a 99th percentile that comes without a histogram: then
+	// ten observations lie above it.
+	minUncounted = 1000
+
+	// latencyFloor is the difference in seconds below which nobody minds, whatever the ratio: in-process scoring
+	// takes microseconds, and twice that isn't a failure.
+	latencyFloor = 0.001
+)
+
+// judge says what a look shows. It never looks at holds or deadlines: those are Decide's.
+func judge(s State, m Measurement, now time.Time) Judgement {
+	j := Judgement{At: now, Step: s.Step,
+		Requests: Counts{Champion: m.Champion.Requests, Challenger: m.Challenger.Requests},
+		Errors:   Counts{Champion: m.Champion.Errors, Challenger: m.Challenger.Errors}}
+	if problem := m.usable(s); problem != "" {
+		j.Checks = []Check{{Name: "data", Verdict: Inconclusive, Message: problem}}
+		j.Verdict = Inconclusive
+		return j
+	}
+	j.Checks = append(j.Checks, errorCheck(s, m), latencyCheck(s, m), freshCheck(s, m), requestsCheck(s, m))
+	j.Verdict = worst(j.Checks)
+	return j
+}
+
+// usable says why a measurement can't be trusted; "" means that it can.
+func (m Measurement) usable(s State) string {
+	switch {
+	case s.Step >= len(s.Config.Steps):
+		return fmt.Sprintf("the canary has no step %d: %d are configured", s.Step+1, len(s.Config.Steps))
+	case m.Stale && m.Problem == "":
+		return "no measurement"
+	case m.Stale:
+		return "no measurement: " + m.Problem
+	case !m.From.Equal(s.StepSince):
+		return fmt.Sprintf("measured from %s, but this weight has been set since %s", stamp(m.From), stamp(s.StepSince))
+	case m.To.Before(m.From):
+		return fmt.Sprintf("measured until %s, before its start at %s", stamp(m.To), stamp(m.From))
+	case m.Challenger.Requests < s.Seen.Challenger || m.Champion.Requests < s.Seen.Champion:
+		return fmt.Sprintf("counts went back: champion %d after %d, challenger %d after %d",
+			m.Champion.Requests, s.Seen.Champion, m.Challenger.Requests, s.Seen.Challenger)
+	case !m.Champion.valid():
+		return fmt.Sprintf("the champion has %d errors in %d requests", m.Champion.Errors, m.Champion.Requests)
+	case !m.Challenger.valid():
+		return fmt.Sprintf("the challenger has %d errors in %d requests", m.Challenger.Errors, m.Challenger.Requests)
+	}
+	return ""
+}
+
+func (a Arm) valid() bool { return a.Errors >= 0 && a.Errors <= a.Requests }
+
+// freshCheck holds a step whose traffic has stopped: numbers from before a look say nothing about now.
+func freshCheck(s State, m Measurement) Check {
+	fresh := m.Challenger.Requests - s.Seen.Challenger
+	c := Check{Name: "data", Verdict: Pass, Observed: float64(fresh), Limit: 1,
+		Message: fmt.Sprintf("%d new challenger requests since the last look", fresh)}
+	if fresh <= 0 {
+		c.Verdict = Inconclusive
+		c.Message = fmt.Sprintf("no new challenger request since the last look (%d so far)", m.Challenger.Requests)
+	}
+	return c
+}
+
+// requestsCheck holds a step until the challenger has served enough.
+func requestsCheck(s State, m Measurement) Check {
+	observed, limit := m.Challenger.Requests, int64(max(1, s.Config.Steps[s.Step].MinRequests))
+	c := Check{Name: "requests", Verdict: Pass, Observed: float64(observed), Limit: float64(limit),
+		Message: fmt.Sprintf("%d challenger requests >= %d", observed, limit)}
+	if observed < limit {
+		c.Verdict = Inconclusive
+		c.Message = fmt.Sprintf("%d challenger requests < %d", observed, limit)
+	}
+	return c
+}
+
+// errorCheck compares error rates. It fails when even the least excess that the data allow is over MaxErrorRate; an
+// excess that is merely seen to be over it is inconclusive.
+func errorCheck(s State, m Measurement) Check {
+	limit := float64(s.Config.MaxErrorRate)
+	c := Check{Name: "error_rate", Limit: limit}
+	if m.Challenger.Requests < minRequests {
+		return c.inconclusive(fmt.Sprintf("error rate: %d challenger requests < %d", m.Challenger.Requests, minRequests))
+	}
+	champion, ok := s.comparable(m)
+	if !ok {
+		return c.inconclusive(fmt.Sprintf("error rate: %d champion requests < %d", m.Champion.Requests, minRequests))
+	}
+	alpha := s.share() / 2 // one half for each arm
+	low, _ := rateBounds(m.Challenger.Errors, m.Challenger.Requests, alpha)
+	// Without any traffic of the champion, the challenger's own rate is held against the limit.
+	high := 0.0
+	if champion.Requests > 0 {
+		_, high = rateBounds(champion.Errors, champion.Requests, alpha)
+	}
+	observed, least := m.Challenger.rate()-champion.rate(), low-high
+	c.Observed = observed
+	seen := fmt.Sprintf("error rate %s (%d of %d) against the champion's %s (%d of %d)",
+		percent(m.Challenger.rate()), m.Challenger.Errors, m.Challenger.Requests,
+		percent(champion.rate()), champion.Errors, champion.Requests)
+	switch {
+	case least > limit:
+		c.Verdict = Fail
+		c.Message = fmt.Sprintf("%s: excess at least %s > %s", seen, percent(least), percent(limit))
+	case observed > limit:
+		return c.inconclusive(fmt.Sprintf("%s: excess %s > %s, not certain yet (at least %s)",
+			seen, percent(observed), percent(limit), percent(max(0, least))))
+	default:
+		c.Verdict = Pass
+		c.Message = fmt.Sprintf("%s: excess %s <= %s", seen, percent(observed), percent(limit))
+	}
+	return c
+}
+
+// latencyCheck compares 99th percentiles. With a histogram it fails when certainly more than one request in a hundred
+// is over the limit; without one it needs many requests to trust the percentile.
+func latencyCheck(s State, m Measurement) Check {
+	c := Check{Name: "latency_p99"}
+	if s.Config.MaxSlowdown <= 0 {
+		c.Verdict, c.Message = Pass, "latency isn't bounded"
+		return c
+	}
+	champion, ok := s.comparable(m)
+	switch {
+	case m.Challenger.Requests < minLatencies:
+		return c.inconclusive(fmt.Sprintf("latency: %d challenger requests < %d", m.Challenger.Requests, minLatencies))
+	case ok && champion.Requests == 0:
+		c.Verdict, c.Message = Pass, "latency: the champion has no traffic to compare with"
+		return c
+	case champion.Requests < minLatencies:
+		return c.inconclusive(fmt.Sprintf("latency: %d champion requests < %d", champion.Requests, minLatencies))
+	case !measured(m.Challenger.LatencyP99) || !measured(champion.LatencyP99):
+		return c.inconclusive("latency: no 99th percentile was measured")
+	}
+	c.Observed = m.Challenger.LatencyP99
+	c.Limit = max(champion.LatencyP99*s.Config.MaxSlowdown, champion.LatencyP99+latencyFloor)
+	seen := fmt.Sprintf("latency p99 %s against the champion's %s", millis(c.Observed), millis(champion.LatencyP99))
+	switch {
+	case s.certainlySlow(m.Challenger, c.Limit):
+		c.Verdict = Fail
+		c.Message = fmt.Sprintf("%s > %s", seen, millis(c.Limit))
+	case c.Observed > c.Limit:
+		return c.inconclusive(fmt.Sprintf("%s > %s, not certain yet", seen, millis(c.Limit)))
+	default:
+		c.Verdict = Pass
+		c.Message = fmt.Sprintf("%s <= %s", seen, millis(c.Limit))
+	}
+	return c
+}
+
+// certainlySlow says whether more than 1 % of the arm's requests take longer than limit seconds, in truth and not
+// only in what was seen.
+func (s State) certainlySlow(a Arm, limit float64) bool {
+	slow, total := a.Histogram.over(limit)
+	if total == 0 {
+		return a.LatencyP99 > limit && a.Requests >= minUncounted
+	}
+	low, _ := rateBounds(slow, total, s.share())
+	return low > 0.01
+}
+
+// over counts the latencies that are certainly longer than limit: those in buckets that begin at it or after it.
+func (h Histogram) over(limit float64) (slow, total int64) {
+	if len(h.Counts) != len(h.Bounds)+1 {
+		return 0, 0
+	}
+	for i, n := range h.Counts {
+		total += n
+		if i > 0 && h.Bounds[i-1] >= limit {
+			slow += n
+		}
+	}
+	return slow, total
+}
+
+// comparable is the champion to compare with: this step's, or that of an earlier step where this one leaves it too
+// little traffic. At full weight without an earlier step it is empty. ok is false where traffic should still come.
+func (s State) comparable(m Measurement) (champion Arm, ok bool) {
+	switch {
+	case m.Champion.Requests >= minRequests:
+		return m.Champion, true
+	case s.Baseline != nil:
+		return *s.Baseline, true
+	}
+	return Arm{}, s.Weight() >= 1
+}
+
+// share is the part of falseAlarm that one check in one step may use.
+func (s State) share() float64 { return falseAlarm / float64(2*len(s.Config.Steps)) }
+
+func (a Arm) rate() float64 {
+	if a.Requests <= 0 {
+		return 0
+	}
+	return float64(a.Errors) / float64(a.Requests)
+}
+
+func (c Check) inconclusive(why string) Check {
+	c.Verdict, c.Message = Inconclusive, why
+	return c
+}
+
+// worst is the worst verdict of the checks.
+func worst(checks []Check) Verdict {
+	v := Pass
+	for _, c := range checks {
+		if c.Verdict == Fail || (c.Verdict == Inconclusive && v == Pass) {
+			v = c.Verdict
+		}
+	}
+	return v
+}
+
+// measured says whether a latency is a number at all: nothing is served in no time.
+func measured(seconds float64) bool { return seconds > 0 && !math.IsInf(seconds, 0) }
+
+func percent(rate float64) string   { return fmt.Sprintf("%.4g %%", 100*rate) }
+func millis(seconds float64) string { return fmt.Sprintf("%.4g ms", 1000*seconds) }
+func stamp(t time.Time) string      { return t.UTC().Format(time.RFC3339Nano) }
