@@ -1,0 +1,44 @@
+package inference
+
+import "fmt"
+
+// FormatError says that a model file or signature can't be used: File names it, Err says why.
+type FormatError struct {
+	File string
+	Err  error
+}
+
+func (e *FormatError) Error() string { return e.File + ": " + e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *FormatError) Unwrap() error { return e.Err }
+
+// MissingFeature says that a row or table lacks a feature that the signature names.
+type MissingFeature struct{ Feature string }
+
+func (e *MissingFeature) Error() string {
+	return fmt.Sprintf("feature %q is missing (send null where its value is not known)", e.Feature)
+}
+
+// FeatureType says that a feature's value has a type that its kind can't take.
+type FeatureType struct {
+	Feature string
+	Want    string // the kind by the signature
+	Got     string // the type or value observed
+}
+
+func (e *FeatureType) Error() string {
+	return fmt.Sprintf("feature %q: observed %s, want %s", e.Feature, e.Got, e.Want)
+}
+
+// UnknownClass says that a target value is none of the signature's classes. Row is 0-based.
+type UnknownClass struct {
+	Target  string
+	Row     int
+	Value   string
+	Classes []string
+}
+
+func (e *UnknownClass) Error() string {
+	return fmt.Sprintf("target %q, row %d: observed %q, not one of the model's classes %q", e.Target, e.Row+1, e.Value, e.Classes)
+}

@@ -1,0 +1,261 @@
+package inference
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"sort"
+	"strconv"
+	"time"
+
+	"github.com/leanloop/leanloop/internal/spec"
+)
+
+// The names of a version's files that this package reads.
+const (
+	SignatureFile = "signature.json"
+	ModelFile     = "model.json"
+)
+
+// Scorer turns encoded rows into scores. It is safe for concurrent use and allocates nothing per call.
+type Scorer interface {
+	// Outputs is the number of scores per row.
+	Outputs() int
+	// Score reads rows rows of x (row-major; NaN is missing, a category is its code) and writes rows*Outputs()
+	// scores to out: the positive class's probability, one probability per class, or the value. Slices that are too
+	// short for rows are an error.
+	Score(x []float64, rows int, out []float64) error
+}
+
+// Model is a version that can answer: a signature and the scorer that fits it.
+type Model struct {
+	Signature Signature
+	Scorer    Scorer
+
+	position map[string]int     // feature name -> index in Signature.Inputs
+	codes    []map[string]int32 // by feature: category -> code; nil for the other kinds
+}
+
+// Load reads a version's files: signature.json and model.json. Errors are *FormatError, and say which of the two is
+// missing, broken, over a limit or doesn't fit the other.
+func Load(files map[string][]byte, lim Limits) (*Model, error) {
+	raw, ok := files[SignatureFile]
+	if !ok {
+		return nil, &FormatError{SignatureFile, errors.New("the file is missing")}
+	}
+	signature, err := ParseSignature(raw)
+	if err != nil {
+		return nil, err
+	}
+	data, ok := files[ModelFile]
+	if !ok {
+		return nil, &FormatError{ModelFile, errors.New("the file is missing")}
+	}
+	file, err := Inspect(data, lim)
+	if err != nil {
+		return nil, err
+	}
+	return NewModel(signature, file)
+}
+
+// NewModel ties a signature to a model file. It is a *FormatError when the two don't fit.
+func NewModel(s Signature, f *File) (*Model, error) {
+	if err := s.Validate(); err != nil {
+		return nil, &FormatError{SignatureFile, err}
+	}
+	scorer, err := f.scorerFor(s)
+	if err != nil {
+		return nil, &FormatError{ModelFile, err}
+	}
+	m := &Model{Signature: s, Scorer: scorer, position: make(map[string]int, len(s.Inputs)), codes: make([]map[string]int32, len(s.Inputs))}
+	for i, in := range s.Inputs {
+		m.position[in.Name] = i
+		if in.Kind == KindCategory {
+			m.codes[i] = make(map[string]int32, len(in.Categories))
+			for code, name := range in.Categories {
+				m.codes[i][name] = int32(code)
+			}
+		}
+	}
+	return m, nil
+}
+
+// Encode writes one row of named values to dst, which has one place per input, in the signature's order. A null or an
+// unknown category is missing (NaN). An absent feature is *MissingFeature; a value that its kind can't take is
+// *FeatureType. Values are what encoding/json gives (with or without UseNumber), Go integers, or time.Time.
+// Fields that aren't features are ignored here; Unknown lists them.
+func (m *Model) Encode(row map[string]any, dst []float64) error {
+	if len(dst) != len(m.Signature.Inputs) {
+		return fmt.Errorf("encode: observed %d places, want %d", len(dst), len(m.Signature.Inputs))
+	}
+	for i := range m.Signature.Inputs {
+		value, ok := row[m.Signature.Inputs[i].Name]
+		if !ok {
+			return &MissingFeature{m.Signature.Inputs[i].Name}
+		}
+		encoded, err := m.EncodeValue(i, value)
+		if err != nil {
+			return err
+		}
+		dst[i] = encoded
+	}
+	return nil
+}
+
+// EncodeValue encodes one value of the input at position i of the signature.
+func (m *Model) EncodeValue(i int, value any) (float64, error) {
+	if value == nil {
+		return math.NaN(), nil
+	}
+	var encoded float64
+	var ok bool
+	switch in := &m.Signature.Inputs[i]; in.Kind {
+	case KindCategory:
+		return m.encodeCategory(i, value)
+	case KindBoolean:
+		encoded, ok = booleanValue(value)
+	case KindTimestamp:
+		encoded, ok = timeValue(value)
+	case KindInteger:
+		encoded, ok = numberValue(value)
+		ok = ok && encoded == math.Trunc(encoded)
+	default:
+		encoded, ok = numberValue(value)
+	}
+	if !ok || math.IsInf(encoded, 0) || math.IsNaN(encoded) {
+		return 0, &FeatureType{m.Signature.Inputs[i].Name, m.Signature.Inputs[i].Kind, describe(value)}
+	}
+	return encoded, nil
+}
+
+// encodeCategory takes numbers and booleans too, by their shortest text: a CSV can't tell 1 from "1", so a category
+// that was read from one may be either in a request.
+func (m *Model) encodeCategory(i int, value any) (float64, error) {
+	name, ok := value.(string)
+	if !ok {
+		switch v := value.(type) {
+		case json.Number:
+			name = v.String()
+		case bool:
+			name = strconv.FormatBool(v)
+		default:
+			number, isNumber := numberValue(value)
+			if !isNumber {
+				return 0, &FeatureType{m.Signature.Inputs[i].Name, KindCategory, describe(value)}
+			}
+			name = strconv.FormatFloat(number, 'g', -1, 64)
+		}
+	}
+	if code, known := m.codes[i][name]; known {
+		return float64(code), nil
+	}
+	return math.NaN(), nil
+}
+
+func numberValue(value any) (float64, bool) {
+	switch v := value.(type) {
+	case float64:
+		return v, true
+	case json.Number:
+		f, err := v.Float64()
+		return f, err == nil
+	case float32:
+		return float64(v), true
+	case int:
+		return float64(v), true
+	case int32:
+		return float64(v), true
+	case int64:
+		return float64(v), true
+	case uint64:
+		return float64(v), true
+	}
+	return 0, false
+}
+
+func booleanValue(value any) (float64, bool) {
+	if v, ok := value.(bool); ok {
+		if v {
+			return 1, true
+		}
+		return 0, true
+	}
+	v, ok := numberValue(value)
+	return v, ok && (v == 0 || v == 1)
+}
+
+// timeValue takes RFC 3339 text, a time.Time, or seconds since 1970.
+func timeValue(value any) (float64, bool) {
+	switch v := value.(type) {
+	case string:
+		at, err := time.Parse(time.RFC3339Nano, v)
+		if err != nil {
+			return 0, false
+		}
+		return seconds(at.UnixNano()), true
+	case time.Time:
+		return seconds(v.UnixNano()), true
+	}
+	return numberValue(value)
+}
+
+func seconds(nanoseconds int64) float64 { return float64(nanoseconds) / 1e9 }
+
+// describe names a value's type, and shows it when it is short enough for an error.
+func describe(value any) string {
+	switch v := value.(type) {
+	case string:
+		if len(v) > 40 {
+			return fmt.Sprintf("text of %d bytes", len(v))
+		}
+		return fmt.Sprintf("text %q", v)
+	case bool:
+		return fmt.Sprintf("boolean %v", v)
+	case map[string]any:
+		return "an object"
+	case []any:
+		return "a list"
+	}
+	if number, ok := numberValue(value); ok {
+		return "number " + strconv.FormatFloat(number, 'g', -1, 64)
+	}
+	return fmt.Sprintf("%T", value)
+}
+
+// Unknown lists, sorted, the names in row that aren't features.
+func (m *Model) Unknown(row map[string]any) []string {
+	var unknown []string
+	for name := range row {
+		if _, ok := m.position[name]; !ok {
+			unknown = append(unknown, name)
+		}
+	}
+	sort.Strings(unknown)
+	return unknown
+}
+
+// Decision turns one row's scores into an answer. Binary: the class by the threshold, and the positive class's
+// probability. Multiclass: the most probable class and its probability; the first of equals. Regression: no label,
+// and the value. Scores that aren't Outputs() long give no label and NaN.
+func (m *Model) Decision(out []float64) (label string, score float64) {
+	if len(out) != m.Signature.Outputs() {
+		return "", math.NaN()
+	}
+	switch m.Signature.Task {
+	case spec.Binary:
+		if out[0] >= m.Signature.Threshold {
+			return m.Signature.Classes[1], out[0]
+		}
+		return m.Signature.Classes[0], out[0]
+	case spec.Multiclass:
+		best := 0
+		for k, p := range out {
+			if p > out[best] {
+				best = k
+			}
+		}
+		return m.Signature.Classes[best], out[best]
+	}
+	return "", out[0]
+}

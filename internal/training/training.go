@@ -1,0 +1,72 @@
+package training
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/leanloop/leanloop/internal/dataset"
+	"github.com/leanloop/leanloop/internal/inference"
+	"github.com/leanloop/leanloop/internal/spec"
+)
+
+// The built-in trainers.
+const (
+	Trees  = "trees"
+	Linear = "linear"
+)
+
+// Input is what a trainer learns from.
+type Input struct {
+	Train      *dataset.Table
+	Validation *dataset.Table // nil or no rows: nothing is validated, nothing stops early
+	Features   []string
+	Target     string
+	Positive   string // binary: the positive value; "": true, 1 or the larger of two numbers
+	Task       spec.Task
+	Params     map[string]any
+	Seed       uint64
+}
+
+// Output is a trained model. Its bytes are what the version's model.json will be.
+type Output struct {
+	ModelJSON []byte
+	Signature inference.Signature
+	Metrics   map[string]float64 // on the validation rows; empty without any
+	Rounds    int                // boosting rounds kept, or iterations
+	Ignored   []string           // features that can't be learned from: text, or nothing but nulls
+}
+
+// Progress is one report of a trainer. Step counts from 1; Total is 0 where it isn't known. A metric may be NaN.
+type Progress struct {
+	Step, Total int
+	Metrics     map[string]float64
+}
+
+// CommandSpec is one run of a model owner's program.
+type CommandSpec struct {
+	Argv    []string          // run as it is, without a shell
+	CodeDir string            // the program's working directory: the folder beside model.yaml; "": WorkDir
+	Env     map[string]string // declared secrets, resolved by the caller
+	WorkDir string            // private to this run, and its HOME; made if absent, left to the caller to remove
+	Params  map[string]any    // hyperparameters: SM_HPS, and --key value
+	Timeout time.Duration     // 0: none
+	Grace   time.Duration     // between SIGTERM and SIGKILL; 0: 10 s
+	GPUs    int
+	LogTo   io.Writer // what the program prints that isn't progress; nil: dropped. It is written from one goroutine at a time
+}
+
+// Builtin trains with the built-in trainer of that name. report may be nil; it is called from the same goroutine.
+// It ends with ctx's error soon after ctx ends.
+func Builtin(ctx context.Context, name string, in Input, report func(Progress)) (*Output, error) {
+	if report == nil {
+		report = func(Progress) {}
+	}
+	switch name {
+	case Trees:
+		return trainTrees(ctx, in, report)
+	case Linear:
+		return trainLinear(ctx, in, report)
+	}
+	return nil, &UnknownName{"built-in trainer", name, []string{Linear, Trees}}
+}
