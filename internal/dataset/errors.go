@@ -26,6 +26,7 @@ const (
 	RuleUnique     = "unique"  // a value that an earlier row has
 	RuleRows       = "rows"    // too few or too many rows
 	RuleFreshness  = "freshness"
+	RuleContract   = "contract" // the contract itself can't be held
 
 	RuleColumn   = "column"    // the spec names a column that isn't there
 	RuleNoRows   = "no_rows"   // nothing left to train or judge on

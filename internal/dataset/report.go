@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -76,6 +77,7 @@ func (r *Report) Error() error {
 }
 
 // Merge adds the failures of another report on the same rows, so that one refusal names all problems at once.
+// A rule of a column that both found broken is kept once.
 func (r *Report) Merge(other *Report) {
 	if other == nil {
 		return
@@ -84,7 +86,14 @@ func (r *Report) Merge(other *Report) {
 		r.Name = other.Name
 	}
 	r.Rows = max(r.Rows, other.Rows)
-	r.Failures = append(r.Failures, other.Failures...)
+	for _, f := range other.Failures {
+		known := slices.ContainsFunc(r.Failures, func(g Failure) bool {
+			return g.Column == f.Column && g.Rule == f.Rule && g.Limit == f.Limit
+		})
+		if !known {
+			r.Failures = append(r.Failures, f)
+		}
+	}
 }
 
 // ContractError is a file that was read well and isn't what was agreed.

@@ -95,7 +95,10 @@ func Split(p *Prepared, d spec.Data, s spec.Split) (*Parts, error) {
 			return nil, err
 		}
 	}
-	return parts, parts.check(p, d, s)
+	if err := parts.check(p, d, s); err != nil {
+		return nil, err
+	}
+	return parts, nil
 }
 
 // splitBy is s.By, or the default.

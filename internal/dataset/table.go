@@ -64,6 +64,7 @@ type Column struct {
 	Times  []int64   // Timestamp: Unix nanoseconds; NullTime is null
 
 	malformed bitset // rows whose cell was no value of Kind: null here, and already reported by Read
+	absent    bool   // an optional column that the file doesn't have: null everywhere, which is no failure
 }
 
 // Table is rows in columns. All columns have Rows values. It is safe for concurrent reading.

@@ -1,0 +1,125 @@
+package dataset
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// Formats that Read takes.
+const (
+	CSV     = "csv"
+	CSVGzip = "csv.gz"
+	CSVZstd = "csv.zst"
+)
+
+// maxZstdWindow is how much memory a zstd frame may ask for before a byte of it is decoded: the most that the zstd
+// tool itself writes without --long.
+const maxZstdWindow = 128 << 20
+
+// FormatOf is the format that an object's name says.
+func FormatOf(name string) (string, error) {
+	for _, format := range []string{CSVGzip, CSVZstd, CSV} {
+		if strings.HasSuffix(strings.ToLower(name), "."+format) {
+			return format, nil
+		}
+	}
+	return "", &FormatError{Name: name, Rule: RuleHeader, Observed: "a name of no known format", Limit: "a name that ends with .csv, .csv.gz or .csv.zst, or a declared format"}
+}
+
+// source reads the stored bytes, hashes and counts them, and keeps the error that the store gave, so that a broken
+// connection is never taken for a broken file.
+type source struct {
+	ctx   context.Context
+	name  string
+	from  io.Reader
+	hash  hash.Hash
+	bytes int64
+	err   error // other than io.EOF
+}
+
+func newSource(ctx context.Context, name string, from io.Reader) *source {
+	return &source{ctx: ctx, name: name, from: from, hash: sha256.New()}
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	if s.err == nil {
+		s.err = s.ctx.Err()
+	}
+	if s.err != nil {
+		return 0, s.err
+	}
+	n, err := s.from.Read(p)
+	s.hash.Write(p[:n])
+	s.bytes += int64(n)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+// drain hashes what is left of an object that was given up, so that a refusal can name its digest.
+func (s *source) drain(limit int64) error {
+	if _, err := io.Copy(io.Discard, io.LimitReader(s, limit)); err != nil {
+		return fmt.Errorf("read %s: after %d bytes: %w", s.name, s.bytes, err)
+	}
+	return nil
+}
+
+// digest is the SHA-256 of the bytes read so far, hex.
+func (s *source) digest() string { return hex.EncodeToString(s.hash.Sum(nil)) }
+
+// explain turns an error of reading into what it means: trouble of the store or a cancelled context stay what they
+// are, anything else is the file's fault.
+func (s *source) explain(err error) error {
+	var format *FormatError
+	switch {
+	case s.err != nil:
+		return fmt.Errorf("read %s: after %d bytes: %w", s.name, s.bytes, s.err)
+	case errors.As(err, &format):
+		return err
+	}
+	return &FormatError{Name: s.name, Rule: RuleTruncated, Observed: fmt.Sprintf("%v after %d stored bytes", err, s.bytes), Limit: "a whole compressed stream"}
+}
+
+// open is the text within the stored bytes, within limits; done frees the decoder.
+func (s *source) open(format string, limits Limits) (text io.Reader, done func(), err error) {
+	bounds := &bounded{stored: s, limits: limits, compressed: format != CSV}
+	done = func() {}
+	switch format {
+	case CSV:
+		bounds.from = s
+	case CSVGzip:
+		buffered := bufio.NewReaderSize(s, 64<<10)
+		if _, err := buffered.Peek(1); err == io.EOF {
+			return nil, nil, s.empty()
+		}
+		decoder, err := gzip.NewReader(buffered)
+		if err != nil {
+			return nil, nil, s.explain(err)
+		}
+		bounds.from = decoder
+	case CSVZstd:
+		decoder, err := zstd.NewReader(s, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxZstdWindow))
+		if err != nil {
+			return nil, nil, s.explain(err)
+		}
+		bounds.from, done = decoder, decoder.Close
+	default:
+		return nil, nil, fmt.Errorf("%s: format %q: unknown, want one of %s, %s, %s", s.name, format, CSV, CSVGzip, CSVZstd)
+	}
+	return bounds, done, nil
+}
+
+func (s *source) empty() *FormatError {
+	return &FormatError{Name: s.name, Rule: RuleEmpty, Observed: "no rows", Limit: "a header and at least one row"}
+}
