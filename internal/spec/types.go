@@ -49,13 +49,13 @@ type Metadata struct {
 
 // Data is where increments land and what a row means.
 type Data struct {
-	Prefix       string       `yaml:"prefix" json:"prefix"`                         // s3://bucket/folder/ ; a new object below it is an increment
-	Format       string       `yaml:"format" json:"format"`                         // csv | csv.gz | csv.zst ; default: by the object's name
-	ID           string       `yaml:"id,omitempty" json:"id,omitempty"`             // column that names a row for ever; "" : the row's content does
-	Time         string       `yaml:"time,omitempty" json:"time,omitempty"`         // event-time column; "" : none
-	Target       string       `yaml:"target" json:"target"`                         // label column
-	Positive     string       `yaml:"positive,omitempty" json:"positive,omitempty"` // binary with a category target: the positive value
-	Group        string       `yaml:"group,omitempty" json:"group,omitempty"`       // rows of one group never straddle a split
+	Prefix       string       `yaml:"prefix" json:"prefix"`                                          // s3://bucket/folder/ ; a new object below it is an increment
+	Format       string       `yaml:"format" json:"format"`                                          // csv | csv.gz | csv.zst ; default: by the object's name
+	ID           string       `yaml:"id,omitempty" json:"id,omitempty"`                              // column that names a row for ever; "" : the row's content does
+	Time         string       `yaml:"time,omitempty" json:"time,omitempty"`                          // event-time column; "" : none
+	Target       string       `yaml:"target" json:"target"`                                          // label column
+	Positive     string       `yaml:"positive,omitempty" json:"positive,omitempty" spec:"anyscalar"` // binary with a category target: the positive value
+	Group        string       `yaml:"group,omitempty" json:"group,omitempty"`                        // rows of one group never straddle a split
 	Features     Features     `yaml:"features" json:"features"`
 	Window       Window       `yaml:"window" json:"window"`
 	OnRedelivery string       `yaml:"on_redelivery" json:"on_redelivery"` // refuse | supersede
@@ -81,7 +81,10 @@ type Window struct {
 type Contract struct {
 	Columns []ColumnRule `yaml:"columns" json:"columns"`
 	Strict  bool         `yaml:"strict" json:"strict"` // a column that isn't listed is a failure
-	Rows    RowRule      `yaml:"rows,omitempty" json:"rows,omitempty"`
+	Rows    RowRule      `yaml:"rows,omitempty" json:"rows,omitzero"`
+
+	// File is the contract's file while it isn't read: Parse sets it alone, Load replaces it by the columns.
+	File string `yaml:"-" json:"file,omitempty"`
 }
 
 // ColumnRule is one column of a Contract.
@@ -92,8 +95,8 @@ type ColumnRule struct {
 	Optional bool     `yaml:"optional,omitempty" json:"optional,omitempty"` // the column may be missing altogether
 	Min      *float64 `yaml:"min,omitempty" json:"min,omitempty"`
 	Max      *float64 `yaml:"max,omitempty" json:"max,omitempty"`
-	Values   []string `yaml:"values,omitempty" json:"values,omitempty"`   // allowed categories
-	Pattern  string   `yaml:"pattern,omitempty" json:"pattern,omitempty"` // RE2, matched against the whole cell
+	Values   []string `yaml:"values,omitempty" json:"values,omitempty" spec:"anyscalar"` // allowed categories
+	Pattern  string   `yaml:"pattern,omitempty" json:"pattern,omitempty"`                // RE2, matched against the whole cell
 	Unique   bool     `yaml:"unique,omitempty" json:"unique,omitempty"`
 }
 
@@ -106,6 +109,7 @@ type RowRule struct {
 // Expectations are checks beyond the contract.
 type Expectations struct {
 	Freshness Duration `yaml:"freshness,omitempty" json:"freshness,omitempty"` // newest event at most this old when the file lands; 0: not checked
+	Suite     string   `yaml:"suite,omitempty" json:"suite,omitempty"`         // a file of further expectations; refused by Validate, since nothing reads it yet
 }
 
 // Labels says when and by what labels reach predictions.
@@ -134,7 +138,7 @@ type TestSplit struct {
 type Train struct {
 	Command   []string       `yaml:"command,omitempty" json:"command,omitempty"`
 	Builtin   string         `yaml:"builtin,omitempty" json:"builtin,omitempty"` // trees | linear ; default trees
-	Params    map[string]any `yaml:"params,omitempty" json:"params,omitempty"`
+	Params    map[string]any `yaml:"params,omitempty" json:"params,omitempty"`   // numbers are float64, whole or not, as in JSON
 	Resources Resources      `yaml:"resources" json:"resources"`
 	Timeout   Duration       `yaml:"timeout" json:"timeout"`
 	Retries   Retries        `yaml:"retries" json:"retries"`
@@ -156,9 +160,9 @@ type Retries struct {
 }
 
 // Gates decide whether a version may be approved. Metrics maps a metric's name to its bounds.
-// In YAML the metrics stand beside disparity and champion.
+// In YAML and JSON the metrics stand beside disparity and champion.
 type Gates struct {
-	Metrics   map[string]Bound `yaml:"-" json:"metrics,omitempty"`
+	Metrics   map[string]Bound `yaml:"-" json:"-"`
 	Disparity *Disparity       `yaml:"disparity,omitempty" json:"disparity,omitempty"`
 	Champion  ChampionGate     `yaml:"champion" json:"champion"`
 }
@@ -180,8 +184,8 @@ type Disparity struct {
 // ChampionGate is the comparison with the champion on the same rows: the lower bound of the paired bootstrap
 // difference at Confidence is no worse than -MaxLoss.
 type ChampionGate struct {
-	Metric     string  `yaml:"metric" json:"metric"` // default: roc_auc | log_loss | rmse by task
-	MaxLoss    float64 `yaml:"max_loss" json:"max_loss"`
+	Metric     string  `yaml:"metric" json:"metric"`     // default: roc_auc | log_loss | rmse by task
+	MaxLoss    float64 `yaml:"max_loss" json:"max_loss"` // in units of Metric
 	Confidence float64 `yaml:"confidence" json:"confidence"`
 }
 
@@ -230,7 +234,7 @@ type Monitor struct {
 
 // DriftMonitor compares the production window with the champion's training rows.
 type DriftMonitor struct {
-	Every      Duration `yaml:"every" json:"every"`
+	Every      Duration `yaml:"every" json:"every"` // 0: off
 	Window     Duration `yaml:"window" json:"window"`
 	MinRows    int      `yaml:"min_rows" json:"min_rows"`
 	MaxDrifted int      `yaml:"max_drifted" json:"max_drifted"` // more drifted features than this: alert
@@ -240,17 +244,17 @@ type DriftMonitor struct {
 
 // QualityMonitor compares labelled predictions with what the champion had on its test rows.
 type QualityMonitor struct {
-	Every         Duration `yaml:"every" json:"every"`
+	Every         Duration `yaml:"every" json:"every"` // 0: off
 	Window        Duration `yaml:"window" json:"window"`
-	Metric        string   `yaml:"metric" json:"metric"`
+	Metric        string   `yaml:"metric" json:"metric"`                 // of which more is better: f1, or r2 for regression
 	BelowBaseline float64  `yaml:"below_baseline" json:"below_baseline"` // observed < this x baseline is a failure
 	MinRows       int      `yaml:"min_rows" json:"min_rows"`
 }
 
-// KOfN is "k of n" windows.
+// KOfN is "k of n" windows, written "2 of 3".
 type KOfN struct {
-	K int `json:"k"`
-	N int `json:"n"`
+	K int
+	N int
 }
 
 // Retrain says what starts a run besides a person.
@@ -269,7 +273,7 @@ type Notify struct {
 
 // Budget bounds cost; zero: unbounded.
 type Budget struct {
-	PerRun   Money   `yaml:"per_run,omitempty" json:"per_run,omitempty"`
-	PerMonth Money   `yaml:"per_month,omitempty" json:"per_month,omitempty"`
+	PerRun   Money   `yaml:"per_run,omitempty" json:"per_run,omitzero"`
+	PerMonth Money   `yaml:"per_month,omitempty" json:"per_month,omitzero"`
 	PerHour  float64 `yaml:"cost_per_hour,omitempty" json:"cost_per_hour,omitempty"` // of one training slot, in the budget's currency
 }
