@@ -198,7 +198,13 @@ func (b *builder) inferKind() Kind {
 
 // looksInteger reports whether a cell is written as a whole number.
 func looksInteger(cell []byte) bool {
-	return digits(bytes.TrimPrefix(cell, []byte{'-'})) >= 0
+	cell = bytes.TrimPrefix(cell, []byte{'-'})
+	for _, b := range cell {
+		if b < '0' || b > '9' {
+			return false
+		}
+	}
+	return len(cell) > 0
 }
 
 // looksNumber reports whether a cell is written as a quantity. Long runs of digits are names (card and tracking

@@ -56,5 +56,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 			Observed: fmt.Sprintf("%d bytes of text from %d stored ones", b.bytes, b.stored.bytes),
 			Limit:    fmt.Sprintf("at most %d times as much", b.limits.Ratio)}
 	}
+	if err != nil && err != io.EOF {
+		err = b.stored.damaged(err)
+	}
 	return n, err
 }

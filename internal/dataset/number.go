@@ -127,7 +127,7 @@ func zone(b []byte) (seconds int64, ok bool) {
 	return seconds, true
 }
 
-// digits is the number that b spells, or -1.
+// digits is the number that a few digits spell, or -1.
 func digits(b []byte) int {
 	n := 0
 	for _, c := range b {

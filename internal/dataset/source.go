@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -78,15 +77,18 @@ func (s *source) drain(limit int64) error {
 // digest is the SHA-256 of the bytes read so far, hex.
 func (s *source) digest() string { return hex.EncodeToString(s.hash.Sum(nil)) }
 
-// explain turns an error of reading into what it means: trouble of the store or a cancelled context stay what they
-// are, anything else is the file's fault.
+// explain is an error of reading, or, where the store or the context is to blame, theirs.
 func (s *source) explain(err error) error {
-	var format *FormatError
-	switch {
-	case s.err != nil:
+	if s.err != nil {
 		return fmt.Errorf("read %s: after %d bytes: %w", s.name, s.bytes, s.err)
-	case errors.As(err, &format):
-		return err
+	}
+	return err
+}
+
+// damaged is the error for compressed bytes that can't be decoded, unless the store or the context is to blame.
+func (s *source) damaged(err error) error {
+	if s.err != nil {
+		return s.err
 	}
 	return &FormatError{Name: s.name, Rule: RuleTruncated, Observed: fmt.Sprintf("%v after %d stored bytes", err, s.bytes), Limit: "a whole compressed stream"}
 }
@@ -105,13 +107,13 @@ func (s *source) open(format string, limits Limits) (text io.Reader, done func()
 		}
 		decoder, err := gzip.NewReader(buffered)
 		if err != nil {
-			return nil, nil, s.explain(err)
+			return nil, nil, s.damaged(err)
 		}
 		bounds.from = decoder
 	case CSVZstd:
 		decoder, err := zstd.NewReader(s, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxZstdWindow))
 		if err != nil {
-			return nil, nil, s.explain(err)
+			return nil, nil, s.damaged(err)
 		}
 		bounds.from, done = decoder, decoder.Close
 	default:
