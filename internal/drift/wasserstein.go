@@ -39,7 +39,7 @@ func (p pair) huge() float64 {
 	return min(small.area/max(deviation(small.ref), math.SmallestNonzeroFloat64), math.MaxFloat64)
 }
 
-// deviation is the population's standard deviation, in two passes.
+// deviation is the population's standard deviation, in two passes; +Inf where a square is beyond the largest float.
 func deviation(values []float64) float64 {
 	n, mean := float64(len(values)), 0.0
 	for _, v := range values {
@@ -50,6 +50,9 @@ func deviation(values []float64) float64 {
 		d := v - mean
 		squares += d * d
 		rest += d
+	}
+	if math.IsInf(squares, 0) {
+		return squares
 	}
 	return math.Sqrt(max(squares-rest*rest/n, 0) / n)
 }
