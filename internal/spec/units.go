@@ -214,7 +214,10 @@ func (k KOfN) String() string { return fmt.Sprintf("%d of %d", k.K, k.N) }
 func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
 
 // UnmarshalText reads what ParseDuration reads.
-func (d *Duration) UnmarshalText(b []byte) (err error) { *d, err = ParseDuration(string(b)); return err }
+func (d *Duration) UnmarshalText(b []byte) (err error) {
+	*d, err = ParseDuration(string(b))
+	return err
+}
 
 // MarshalText writes the form that ParseBytes reads.
 func (b Bytes) MarshalText() ([]byte, error) { return []byte(b.String()), nil }

@@ -1,0 +1,38 @@
+package spec
+
+import "fmt"
+
+// Warnings says what is allowed but may not be meant. Each is one sentence for a person.
+func (m *Model) Warnings() []string {
+	var out []string
+	warn := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
+	a := m.Approval
+	switch {
+	case len(a.Approvers) == 0:
+		warn("approval.approvers is empty: nobody may approve, so no version can go live")
+	case a.FourEyes && len(a.Approvers) == 1:
+		warn("approval.four_eyes with %s as the only approver: nobody may approve a run that %s asked for", a.Approvers[0], a.Approvers[0])
+	}
+	if len(m.Gates.Metrics) == 0 {
+		warn("gates has no metric: only the comparison with the champion judges, and the first version has none")
+	}
+	if m.Task == Regression && m.Gates.Champion.MaxLoss == Defaults().Gates.Champion.MaxLoss {
+		warn("gates.champion.max_loss %g is in units of %s: set it to what is small for this target", m.Gates.Champion.MaxLoss, m.Gates.Champion.Metric)
+	}
+	if m.Data.ID == "" {
+		warn("data.id isn't set: a row is known by its content, and two equal rows are one")
+	}
+	if m.Data.Labels.MinCoverage == 0 {
+		warn("data.labels.min_coverage is 0: quality is judged even where hardly any outcome is known")
+	}
+	if len(m.Canary.Steps) > 0 && m.Canary.Steps[0].Weight >= 1 {
+		warn("canary.steps[0].weight is 100%%: the champion gets no traffic to compare with")
+	}
+	if m.Canary.MaxErrorRate == 1 {
+		warn("canary.max_error_rate is 100%%: a challenger that fails every request passes")
+	}
+	if len(m.Retrain.On) == 0 {
+		warn("retrain.on is empty: only people start runs")
+	}
+	return out
+}
