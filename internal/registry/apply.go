@@ -111,10 +111,14 @@ func (s *State) applySpec(c Command) error {
 // replaces the old one and voids its approval, since that was for other evidence.
 func (s *State) register(c Command) error {
 	r := c.Registered
-	for what, digest := range map[string]string{"artifact": r.Artifact, "evidence": r.Evidence} {
-		if err := checkDigest(what, digest); err != nil {
-			return s.refuse(c, "%v", err)
-		}
+	if err := checkDigest("artifact", r.Artifact); err != nil {
+		return s.refuse(c, "%v", err)
+	}
+	if r.Evidence == "" {
+		return s.refuse(c, "no evidence: an approval would bind to nothing")
+	}
+	if longest := max(len(r.Evidence), len(r.Snapshot), len(r.Spec), len(r.Lifecycle)); longest > maxKeyLen {
+		return s.refuse(c, "evidence, snapshot, spec or lifecycle of %d bytes > limit %d", longest, maxKeyLen)
 	}
 	if r.Verdict != VerdictPass && r.Verdict != VerdictInconclusive && r.Verdict != VerdictFail {
 		return s.refuse(c, "verdict %q: want %s, %s or %s", r.Verdict, VerdictPass, VerdictInconclusive, VerdictFail)

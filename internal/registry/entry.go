@@ -30,14 +30,10 @@ type Entry struct {
 	Replayed bool   `json:"-"` // it was there already when Do was asked
 }
 
-// encode gives the bytes to store.
-func (e Entry) encode() ([]byte, error) {
+// stored is the entry without what it would say twice.
+func (e Entry) stored() Entry {
 	e.Command.Time, e.Command.Actor, e.Command.Via, e.Command.Key = time.Time{}, "", "", ""
-	raw, err := json.Marshal(e)
-	if err != nil {
-		return nil, fmt.Errorf("encode entry %d: %w", e.Seq, err)
-	}
-	return raw, nil
+	return e
 }
 
 // decodeEntry reads stored bytes strictly: an unknown field, an impossible state, or anything after the entry is an
@@ -62,6 +58,18 @@ func decodeEntry(raw []byte) (Entry, error) {
 	}
 	e.Hash = hashOf(raw)
 	return e, nil
+}
+
+// encode gives the bytes to store, and refuses an entry that its readers would refuse.
+func encode(entry any) ([]byte, error) {
+	raw, err := json.Marshal(entry)
+	if err != nil {
+		return nil, fmt.Errorf("encode the entry: %w", err)
+	}
+	if len(raw) > maxEntry {
+		return nil, fmt.Errorf("the entry would have %d bytes > limit %d", len(raw), maxEntry)
+	}
+	return raw, nil
 }
 
 // decodeStrict reads exactly one JSON object of a format that this program knows.
