@@ -12,7 +12,7 @@ type xgbTree struct {
 	Left       []int32         `json:"left_children"`
 	Right      []int32         `json:"right_children"`
 	Index      []int32         `json:"split_indices"`
-	Condition  []float32       `json:"split_conditions"` // threshold; a leaf's value
+	Condition  float32s        `json:"split_conditions"` // threshold; a leaf's value
 	Default    json.RawMessage `json:"default_left"`     // 0 and 1, or false and true
 	SplitType  []int32         `json:"split_type"`       // 0 numeric, 1 category; absent before 1.3
 	Categories []int32         `json:"categories"`       // the categories that go right, of all nodes in a row
@@ -91,7 +91,7 @@ func (b *forestBuilder) add(i int, t *xgbTree) error {
 	seen[0] = true
 	type visit struct{ from, to, depth int32 } // node of t, place after out.root, edges from the root
 	queue := []visit{{}}
-	f.nodes = append(f.nodes, node{})
+	f.nodes, f.values = append(f.nodes, node{}), append(f.values, 0)
 	for len(queue) > 0 {
 		v := queue[0]
 		queue = queue[1:]
@@ -101,7 +101,11 @@ func (b *forestBuilder) add(i int, t *xgbTree) error {
 		}
 		at := out.root + uint32(v.to)
 		if t.Left[v.from] == -1 && t.Right[v.from] == -1 {
-			f.nodes[at] = node{key: math.MinInt32, base: at, aux: math.Float32bits(weight * t.Condition[v.from])}
+			value := weight * t.Condition[v.from]
+			if !finite32(value) {
+				return fmt.Errorf("node %d: split_conditions: a leaf's value is %v", v.from, value)
+			}
+			f.nodes[at], f.values[at] = node{key: math.MinInt32, base: at}, value
 			continue
 		}
 		right := int32(len(f.nodes)) - int32(out.root)
@@ -113,7 +117,7 @@ func (b *forestBuilder) add(i int, t *xgbTree) error {
 				return fmt.Errorf("node %d: child %d has another parent: a cycle or a shared node", v.from, child)
 			}
 			seen[child] = true
-			f.nodes = append(f.nodes, node{})
+			f.nodes, f.values = append(f.nodes, node{}), append(f.values, 0)
 			queue = append(queue, visit{child, right + int32(side), v.depth + 1})
 		}
 		numeric, err := b.split(t, v.from, at, out.root+uint32(right))
@@ -134,6 +138,9 @@ func (b *forestBuilder) split(t *xgbTree, from int32, at, right uint32) (numeric
 		return false, fmt.Errorf("split_indices: observed %d, the model has %d features", feature, f.features)
 	}
 	if len(t.SplitType) == 0 || t.SplitType[from] == 0 {
+		if t.Condition[from] != t.Condition[from] {
+			return false, errors.New("split_conditions: a threshold is not a number")
+		}
 		slot := uint32(2 * feature)
 		if t.defaultLeft[from] {
 			slot++
@@ -164,7 +171,7 @@ func (b *forestBuilder) split(t *xgbTree, from int32, at, right uint32) (numeric
 		}
 		f.categories[k].width = max(f.categories[k].width, uint32(m)+3) // missing before the codes, unseen after
 	}
-	f.nodes[at] = node{slot: categoryNode | k, base: right}
+	f.nodes[at] = node{key: math.MinInt32, slot: categoryNode | (uint32(2*f.features) + k), base: right}
 	b.pending = append(b.pending, pendingSet{at, k, members, t.defaultLeft[from]})
 	return false, nil
 }
@@ -172,7 +179,7 @@ func (b *forestBuilder) split(t *xgbTree, from int32, at, right uint32) (numeric
 // layOut writes the bits of every category split.
 func (b *forestBuilder) layOut() error {
 	f := b.forest
-	total := 0
+	total := 1 // the first word stays 0, for nodes that test no category
 	for i := range f.categories {
 		f.categories[i].width = max(f.categories[i].width, 2)
 	}
@@ -183,7 +190,7 @@ func (b *forestBuilder) layOut() error {
 		return err
 	}
 	f.sets = make([]uint32, total)
-	next := 0
+	next := 1
 	for _, p := range b.pending {
 		n := words(f.categories[p.category].width)
 		set := f.sets[next : next+n]

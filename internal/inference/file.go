@@ -49,6 +49,7 @@ func inspect(data []byte, lim Limits) (*File, error) {
 		Format  string          `json:"format"`
 		Learner json.RawMessage `json:"learner"`
 	}
+	data = quoteSpecials(data)
 	if err := json.Unmarshal(data, &kind); err != nil {
 		return nil, fmt.Errorf("not JSON: %w", err)
 	}

@@ -9,10 +9,10 @@ import (
 // node is one node of a flattened tree. A node's children lie side by side, the right one at base and the left one
 // at base+1, so that a step is an addition instead of a branch that the processor can't foresee.
 type node struct {
-	key  int32  // numeric: orderKey of the threshold; leaf: the least int32, so that every step stays on it
-	slot uint32 // numeric: 2 x feature, plus 1 if a missing value goes left; category: categoryNode | index of the feature's code
-	base uint32 // right child; a leaf's own index
-	aux  uint32 // leaf: float32 bits of its value; category: first word of its set
+	key  int32  // numeric: orderKey of the threshold; otherwise the least int32, which nothing is less than
+	slot uint32 // index in scratch.keys; categoryNode is set for a category
+	base uint32 // right child; a leaf's own index, so that every step stays on it
+	aux  uint32 // category: first word of its set; otherwise 0, a word without bits
 }
 
 const categoryNode = 1 << 31
@@ -41,8 +41,9 @@ type forest struct {
 	trees      []tree
 	batches    []batch
 	nodes      []node
+	values     []float32 // by node: a leaf's value
 	categories []category
-	sets       []uint32 // bits that say "go left"
+	sets       []uint32 // bits that say "go left"; the first word is 0
 	link       link
 
 	scratch *sync.Pool
@@ -52,13 +53,13 @@ type forest struct {
 type batch struct {
 	first, count int
 	depth        int32
-	together     bool // four trees of thresholds only, of like depth: walked in lockstep
+	together     bool // four trees, none deep: walked in lockstep
+	numeric      bool // no split of them tests a category
 }
 
 // scratch is what scoring one row needs.
 type scratch struct {
-	keys    []int32  // 2 per feature: orderKey with missing as the greatest, then as the least
-	codes   []uint32 // per category: bit position in its sets
+	keys    []int32 // 2 per feature: orderKey with missing as the greatest, then as the least; then a bit position per category
 	margins []float32
 }
 
@@ -69,25 +70,22 @@ const lockstepDepth = 12
 // ready finishes a forest whose nodes, trees, sets and link are filled.
 func (f *forest) ready() {
 	for i := 0; i < len(f.trees); {
-		b := batch{first: i, count: 1, depth: f.trees[i].depth}
+		b := batch{first: i, count: 1}
 		if i+4 <= len(f.trees) {
-			deepest := int32(0)
-			numeric := true
+			deepest, numeric := int32(0), true
 			for _, t := range f.trees[i : i+4] {
 				deepest = max(deepest, t.depth)
 				numeric = numeric && t.numeric
 			}
-			if numeric && deepest <= lockstepDepth {
-				b = batch{first: i, count: 4, depth: deepest, together: true}
+			if deepest <= lockstepDepth {
+				b = batch{first: i, count: 4, depth: deepest, together: true, numeric: numeric}
 			}
 		}
 		f.batches = append(f.batches, b)
 		i += b.count
 	}
-	features, categories, groups := f.features, len(f.categories), len(f.base)
-	f.scratch = &sync.Pool{New: func() any {
-		return &scratch{make([]int32, 2*features), make([]uint32, categories), make([]float32, groups)}
-	}}
+	keys, groups := 2*f.features+len(f.categories), len(f.base)
+	f.scratch = &sync.Pool{New: func() any { return &scratch{make([]int32, keys), make([]float32, groups)} }}
 }
 
 // Outputs is the number of scores per row.
@@ -119,7 +117,7 @@ func checkShape(x []float64, rows, features int, out []float64, outputs int) err
 
 // prepare turns a row into what the nodes compare with.
 func (f *forest) prepare(row []float64, s *scratch) {
-	keys := s.keys[:2*len(row)]
+	keys := s.keys
 	for i, v := range row {
 		if v != v {
 			keys[2*i], keys[2*i+1] = math.MaxInt32, math.MinInt32
@@ -129,7 +127,7 @@ func (f *forest) prepare(row []float64, s *scratch) {
 		keys[2*i], keys[2*i+1] = k, k
 	}
 	for i, c := range f.categories {
-		s.codes[i] = c.position(row[c.feature])
+		keys[2*len(row)+i] = int32(c.position(row[c.feature]))
 	}
 }
 
@@ -150,31 +148,32 @@ func (f *forest) sum(s *scratch) {
 	for i := range f.batches {
 		b := &f.batches[i]
 		trees := f.trees[b.first : b.first+b.count]
-		if b.together {
+		switch {
+		case b.together && b.numeric:
+			f.fourNumeric(trees, b.depth, s)
+		case b.together:
 			f.four(trees, b.depth, s)
-			continue
-		}
-		for _, t := range trees {
-			s.margins[t.group] += f.one(t, s)
+		default:
+			s.margins[trees[0].group] += f.one(trees[0], s)
 		}
 	}
 }
 
+// step goes from a node to its child; from a leaf to itself.
+func (f *forest) step(n *node, keys []int32) uint32 {
+	v := keys[n.slot&^categoryNode]
+	position := uint32(v)
+	word := position >> 5 & uint32(int32(n.slot)>>31) // 0 unless n is a category
+	return n.base + less(v, n.key) + f.sets[n.aux+word]>>(position&31)&1
+}
+
 // one walks a tree to its leaf.
 func (f *forest) one(t tree, s *scratch) float32 {
-	nodes := f.nodes
 	at := t.root
 	for {
-		n := &nodes[at]
-		next := n.base
-		if n.slot&categoryNode == 0 {
-			next += less(s.keys[n.slot], n.key)
-		} else {
-			position := s.codes[n.slot&^categoryNode]
-			next += f.sets[n.aux+position>>5] >> (position & 31) & 1
-		}
+		next := f.step(&f.nodes[at], s.keys)
 		if next == at {
-			return math.Float32frombits(n.aux)
+			return f.values[at]
 		}
 		at = next
 	}
@@ -186,16 +185,32 @@ func (f *forest) four(trees []tree, depth int32, s *scratch) {
 	_ = trees[3]
 	a, b, c, d := trees[0].root, trees[1].root, trees[2].root, trees[3].root
 	for range depth {
+		a, b, c, d = f.step(&nodes[a], keys), f.step(&nodes[b], keys), f.step(&nodes[c], keys), f.step(&nodes[d], keys)
+	}
+	f.add(trees, a, b, c, d, s)
+}
+
+// fourNumeric is four without category splits.
+func (f *forest) fourNumeric(trees []tree, depth int32, s *scratch) {
+	nodes, keys := f.nodes, s.keys
+	_ = trees[3]
+	a, b, c, d := trees[0].root, trees[1].root, trees[2].root, trees[3].root
+	for range depth {
 		na, nb, nc, nd := &nodes[a], &nodes[b], &nodes[c], &nodes[d]
 		a = na.base + less(keys[na.slot], na.key)
 		b = nb.base + less(keys[nb.slot], nb.key)
 		c = nc.base + less(keys[nc.slot], nc.key)
 		d = nd.base + less(keys[nd.slot], nd.key)
 	}
-	s.margins[trees[0].group] += math.Float32frombits(nodes[a].aux)
-	s.margins[trees[1].group] += math.Float32frombits(nodes[b].aux)
-	s.margins[trees[2].group] += math.Float32frombits(nodes[c].aux)
-	s.margins[trees[3].group] += math.Float32frombits(nodes[d].aux)
+	f.add(trees, a, b, c, d, s)
+}
+
+// add adds four leaves in the trees' order, which is the order of XGBoost's float32 sum.
+func (f *forest) add(trees []tree, a, b, c, d uint32, s *scratch) {
+	s.margins[trees[0].group] += f.values[a]
+	s.margins[trees[1].group] += f.values[b]
+	s.margins[trees[2].group] += f.values[c]
+	s.margins[trees[3].group] += f.values[d]
 }
 
 // less is 1 if a < b, else 0, without a branch.

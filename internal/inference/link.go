@@ -15,7 +15,7 @@ type linkKind uint8
 const (
 	linkIdentity linkKind = iota
 	linkSigmoid
-	linkLogitRaw // the margin itself; its base score is a probability
+	linkLogitRaw // the margin itself, of a probability
 	linkSoftmax
 	linkArgmax // the index of the greatest margin
 	linkExp
@@ -86,23 +86,22 @@ type objective struct {
 // objectives are those whose answers are known to agree with XGBoost's.
 func objectives() map[string]objective {
 	return map[string]objective{
-		"binary:logistic":     {linkSigmoid, spec.Binary},
-		"binary:logitraw":     {linkLogitRaw, spec.Binary},
-		"reg:logistic":        {linkSigmoid, spec.Binary},
-		"multi:softprob":      {linkSoftmax, spec.Multiclass},
-		"multi:softmax":       {linkArgmax, spec.Multiclass},
-		"reg:squarederror":    {linkIdentity, spec.Regression},
-		"reg:linear":          {linkIdentity, spec.Regression}, // the old name of reg:squarederror
-		"reg:squaredlogerror": {linkIdentity, spec.Regression},
-		"reg:absoluteerror":   {linkIdentity, spec.Regression},
-		"reg:pseudohubererror": {
-			linkIdentity, spec.Regression},
-		"count:poisson": {linkExp, spec.Regression},
-		"reg:gamma":     {linkExp, spec.Regression},
-		"reg:tweedie":   {linkExp, spec.Regression},
-		"rank:pairwise": {linkIdentity, spec.Regression},
-		"rank:ndcg":     {linkIdentity, spec.Regression},
-		"rank:map":      {linkIdentity, spec.Regression},
+		"binary:logistic":      {linkSigmoid, spec.Binary},
+		"binary:logitraw":      {linkLogitRaw, spec.Binary},
+		"reg:logistic":         {linkSigmoid, spec.Binary},
+		"multi:softprob":       {linkSoftmax, spec.Multiclass},
+		"multi:softmax":        {linkArgmax, spec.Multiclass},
+		"reg:squarederror":     {linkIdentity, spec.Regression},
+		"reg:linear":           {linkIdentity, spec.Regression}, // the old name of reg:squarederror
+		"reg:squaredlogerror":  {linkIdentity, spec.Regression},
+		"reg:absoluteerror":    {linkIdentity, spec.Regression},
+		"reg:pseudohubererror": {linkIdentity, spec.Regression},
+		"count:poisson":        {linkExp, spec.Regression},
+		"reg:gamma":            {linkExp, spec.Regression},
+		"reg:tweedie":          {linkExp, spec.Regression},
+		"rank:pairwise":        {linkIdentity, spec.Regression},
+		"rank:ndcg":            {linkIdentity, spec.Regression},
+		"rank:map":             {linkIdentity, spec.Regression},
 	}
 }
 
@@ -119,10 +118,10 @@ func objectiveByName(name string) (objective, error) {
 	return objective{}, fmt.Errorf("objective: observed %q, which can't be scored; known are %s", name, strings.Join(names, ", "))
 }
 
-// margin is the inverse link: what a base score means before the link. base scores are in the space of predictions.
+// margin is the inverse link: a base score is in the space of predictions, which for linkLogitRaw is the margin itself.
 func (k linkKind) margin(base float64) (float32, error) {
 	switch k {
-	case linkSigmoid, linkLogitRaw:
+	case linkSigmoid:
 		if !(base > 0 && base < 1) {
 			return 0, fmt.Errorf("base_score: observed %v, want a probability between 0 and 1", base)
 		}
