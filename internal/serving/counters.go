@@ -1,0 +1,125 @@
+package serving
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/leanloop/leanloop/internal/timeseries"
+)
+
+// ArmMeasurement is the measurement that gateways write and the canary reads. Tags: model, version, arm (champion or
+// challenger), gateway. Time: the end of the interval that was counted. Fields, all counts of the interval or sums:
+//
+//	requests      requests of which the arm was asked for at least one row
+//	predictions   rows that the arm was asked for
+//	errors        requests in which the arm failed
+//	fallbacks     those of them that the champion answered instead
+//	latency_sum_s encoding and scoring, in seconds
+//	lat_00...     the same as a histogram of requests (timeseries.Quantile)
+//
+// A request that the client got wrong (400) counts nowhere. A row that the champion answers for a failed challenger
+// counts on the challenger's arm alone, so a failing challenger doesn't look like traffic of the champion.
+const ArmMeasurement = "leanloop_arm"
+
+// The fields of ArmMeasurement besides the histogram.
+const (
+	FieldRequests    = "requests"
+	FieldPredictions = "predictions"
+	FieldErrors      = "errors"
+	FieldFallbacks   = "fallbacks"
+	FieldLatencySum  = "latency_sum_s"
+)
+
+type armKey struct {
+	model   string
+	version int
+	arm     string
+}
+
+// armCounters are what one arm did since the last flush. They outlive the routes that share them, so a request that
+// still runs on an old route counts where its successors do. One lock, held for a few additions, keeps an interval's
+// fields of one request together: errors are never more than requests.
+type armCounters struct {
+	mu                                       sync.Mutex
+	requests, predictions, errors, fallbacks int
+	latency                                  time.Duration
+	histogram                                timeseries.Histogram
+}
+
+func (c *armCounters) count(rows int, failed, fellBack bool, latency time.Duration) {
+	bucket := timeseries.LatencyBucket(latency)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.requests++
+	c.predictions += rows
+	if failed {
+		c.errors++
+	}
+	if fellBack {
+		c.fallbacks++
+	}
+	c.latency += latency
+	c.histogram[bucket]++
+}
+
+// take gives the counts since the last take as fields, or nil if there is nothing to tell.
+func (c *armCounters) take() map[string]float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.requests == 0 {
+		return nil
+	}
+	fields := map[string]float64{
+		FieldRequests:    float64(c.requests),
+		FieldPredictions: float64(c.predictions),
+		FieldErrors:      float64(c.errors),
+		FieldFallbacks:   float64(c.fallbacks),
+		FieldLatencySum:  c.latency.Seconds(),
+	}
+	c.histogram.Fields(fields)
+	c.requests, c.predictions, c.errors, c.fallbacks, c.latency = 0, 0, 0, 0, 0
+	c.histogram = timeseries.Histogram{}
+	return fields
+}
+
+// counterSet holds the counters of every arm that was ever routed to by this process.
+type counterSet struct {
+	mu   sync.Mutex
+	arms map[armKey]*armCounters
+}
+
+func newCounterSet() *counterSet { return &counterSet{arms: map[armKey]*armCounters{}} }
+
+func (s *counterSet) of(k armKey) *armCounters {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.arms[k]
+	if !ok {
+		c = &armCounters{}
+		s.arms[k] = c
+	}
+	return c
+}
+
+// points takes all counters; now is the end of the interval and, with the gateway's id, what makes the points unique.
+func (s *counterSet) points(gateway string, now time.Time) []timeseries.Point {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var points []timeseries.Point
+	for k, c := range s.arms {
+		fields := c.take()
+		if fields == nil {
+			continue
+		}
+		points = append(points, timeseries.Point{
+			Measurement: ArmMeasurement,
+			Tags: map[string]string{
+				"model": k.model, "version": strconv.Itoa(k.version), "arm": k.arm, "gateway": gateway,
+			},
+			Fields: fields,
+			Time:   now,
+		})
+	}
+	return points
+}

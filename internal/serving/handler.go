@@ -1,0 +1,214 @@
+package serving
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"unicode/utf8"
+)
+
+// Handler answers applications:
+//
+//	POST /predict/{model}          {"features": {name: value, ...}} or {"instances": [{...}, ...]}
+//	GET  /v2, /v2/health/live, /v2/health/ready, /v2/models/{model}, /v2/models/{model}/ready
+//	POST /v2/models/{model}/infer  Open Inference Protocol v2
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/predict/{model}", s.allow(http.MethodPost, false, s.predict))
+	mux.HandleFunc("/v2/models/{model}/infer", s.allow(http.MethodPost, true, s.infer))
+	mux.HandleFunc("/v2", s.allow(http.MethodGet, true, s.serverMetadata))
+	mux.HandleFunc("/v2/{$}", s.allow(http.MethodGet, true, s.serverMetadata))
+	mux.HandleFunc("/v2/health/live", s.allow(http.MethodGet, true, s.live))
+	mux.HandleFunc("/v2/health/ready", s.allow(http.MethodGet, true, s.readyForAll))
+	mux.HandleFunc("/v2/models/{model}", s.allow(http.MethodGet, true, s.modelMetadata))
+	mux.HandleFunc("/v2/models/{model}/ready", s.allow(http.MethodGet, true, s.modelReady))
+	mux.HandleFunc("/", func(w http.ResponseWriter, req *http.Request) {
+		s.reject(w, true, &problem{Status: http.StatusNotFound, Code: "not_found",
+			Message: fmt.Sprintf("no such path: %s %s", req.Method, clip(req.URL.Path))})
+	})
+	return mux
+}
+
+// allow holds a path to one method (GET takes HEAD too).
+func (s *Server) allow(method string, bare bool, next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		if req.Method != method && (method != http.MethodGet || req.Method != http.MethodHead) {
+			w.Header().Set("Allow", method)
+			s.reject(w, bare, &problem{Status: http.StatusMethodNotAllowed, Code: "method_not_allowed",
+				Message: fmt.Sprintf("method %s: want %s", clip(req.Method), method)})
+			return
+		}
+		next(w, req)
+	}
+}
+
+// reject answers a request that got no prediction.
+func (s *Server) reject(w http.ResponseWriter, bare bool, p *problem) {
+	s.metrics.rejected.WithLabelValues(statusText(p.Status)).Inc()
+	p.send(w, bare)
+}
+
+func (s *Server) predict(w http.ResponseWriter, req *http.Request) {
+	s.answer(w, req, false, func(wk *work, r *route) *problem {
+		single, p := wk.decodePredict(r, s.cfg.MaxBatch)
+		if p == nil {
+			p = s.score(wk, r, false)
+		}
+		if p == nil {
+			wk.appendPredict(r, single)
+		}
+		return p
+	})
+}
+
+func (s *Server) infer(w http.ResponseWriter, req *http.Request) {
+	if req.Header.Get("Inference-Header-Content-Length") != "" {
+		s.reject(w, true, &problem{Status: http.StatusUnsupportedMediaType, Code: "binary_tensors",
+			Message: "binary tensor data is not supported: send the tensors' data as JSON"})
+		return
+	}
+	s.answer(w, req, true, func(wk *work, r *route) *problem {
+		asked, p := wk.decodeInfer(r, s.cfg.MaxBatch)
+		if p == nil {
+			p = s.score(wk, r, true)
+		}
+		if p == nil {
+			wk.appendInfer(r, asked)
+		}
+		return p
+	})
+}
+
+// answer takes one prediction request through: admit, read, find the route, do, send, log.
+func (s *Server) answer(w http.ResponseWriter, req *http.Request, bare bool, do func(*work, *route) *problem) {
+	size, p := bodySize(req, s.cfg.MaxBody)
+	if p == nil {
+		p = s.gate.enter(size)
+	}
+	if p != nil {
+		s.reject(w, bare, p)
+		return
+	}
+	defer s.gate.leave(size)
+	wk := s.works.Get().(*work)
+	defer func() {
+		if wk.reusable() {
+			wk.reset()
+			s.works.Put(wk)
+		}
+	}()
+	if p := wk.read(req, s.cfg.MaxBody); p != nil {
+		s.reject(w, bare, p)
+		return
+	}
+	// The table is read once, and after the body: a slow client is answered by the newest.
+	routes := s.table.Load().routes
+	r, known := routes[req.PathValue("model")]
+	switch {
+	case !known:
+		p = unknownModel(req.PathValue("model"), routes)
+	case r.champion == nil:
+		p = noChampion(r.model)
+	default:
+		p = do(wk, r)
+	}
+	if p != nil {
+		s.reject(w, bare, p)
+		return
+	}
+	sendJSON(w, http.StatusOK, wk.answer)
+	s.logged.add(wk, r, s.ports.Clock())
+}
+
+// score answers the rows and names each answer. together keeps all rows of the request on one arm.
+func (s *Server) score(wk *work, r *route, together bool) *problem {
+	now := s.ports.Clock()
+	wk.together = together
+	p := s.scores(wk, r, now)
+	if p == nil {
+		wk.giveIDs(s.ids, now)
+	}
+	return p
+}
+
+// read takes in the body.
+func (w *work) read(req *http.Request, limit int64) *problem {
+	if req.ContentLength > 0 && int64(cap(w.body)) <= req.ContentLength {
+		w.body = make([]byte, 0, req.ContentLength+1)
+	}
+	for {
+		if len(w.body) == cap(w.body) {
+			w.body = append(w.body, 0)[:len(w.body)]
+		}
+		n, err := req.Body.Read(w.body[len(w.body):cap(w.body)])
+		w.body = w.body[:len(w.body)+n]
+		switch {
+		case int64(len(w.body)) > limit:
+			return tooLarge("request body: more than %d bytes", limit)
+		case errors.Is(err, io.EOF):
+			if !utf8.Valid(w.body) {
+				return badRequest("bad_json", "the request is not valid UTF-8")
+			}
+			return nil
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return &problem{Status: http.StatusRequestTimeout, Code: "too_slow", Message: "the request took too long to arrive"}
+		case err != nil:
+			return badRequest("bad_request", "the request broke off: %v", err)
+		}
+	}
+}
+
+func (s *Server) serverMetadata(w http.ResponseWriter, _ *http.Request) {
+	s.sendValue(w, http.StatusOK, map[string]any{"name": "leanloop", "version": "1", "extensions": []string{}})
+}
+
+func (s *Server) live(w http.ResponseWriter, _ *http.Request) {
+	s.sendValue(w, http.StatusOK, map[string]any{"live": true})
+}
+
+func (s *Server) readyForAll(w http.ResponseWriter, _ *http.Request) {
+	if ok, why := s.ready(); !ok {
+		s.reject(w, true, &problem{Status: http.StatusServiceUnavailable, Code: "not_ready", Message: "not ready: " + why})
+		return
+	}
+	s.sendValue(w, http.StatusOK, map[string]any{"ready": true})
+}
+
+func (s *Server) modelMetadata(w http.ResponseWriter, req *http.Request) {
+	if r := s.servedRoute(w, req); r != nil {
+		s.sendValue(w, http.StatusOK, r.metadata())
+	}
+}
+
+func (s *Server) modelReady(w http.ResponseWriter, req *http.Request) {
+	if r := s.servedRoute(w, req); r != nil {
+		s.sendValue(w, http.StatusOK, map[string]any{"name": r.model, "ready": true})
+	}
+}
+
+// servedRoute gives the route of the named model, or answers why there is none.
+func (s *Server) servedRoute(w http.ResponseWriter, req *http.Request) *route {
+	routes := s.table.Load().routes
+	r, known := routes[req.PathValue("model")]
+	if !known {
+		s.reject(w, true, unknownModel(req.PathValue("model"), routes))
+		return nil
+	}
+	if r.champion == nil {
+		s.reject(w, true, noChampion(r.model))
+		return nil
+	}
+	return r
+}
+
+func (s *Server) sendValue(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		s.log().Error("an answer has no JSON", "error", err)
+		status, body = http.StatusInternalServerError, []byte(`{"error":"the answer could not be written"}`)
+	}
+	sendJSON(w, status, append(body, '\n'))
+}

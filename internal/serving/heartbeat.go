@@ -1,0 +1,61 @@
+package serving
+
+import (
+	"context"
+	"time"
+
+	"github.com/leanloop/leanloop/internal/registry"
+)
+
+// heartbeat tells the object store what this gateway serves, for as long as ttl; 0 says that it is leaving.
+func (s *Server) heartbeat(ctx context.Context, ttl time.Duration) error {
+	s.beating.Lock() // an older one must not overtake a newer one
+	defer s.beating.Unlock()
+	now := s.ports.Clock().UTC()
+	h := registry.Heartbeat{
+		ID: s.cfg.ID, Address: s.cfg.Address, Time: now, ExpiresAt: now.Add(ttl), Models: map[string]registry.Serve{},
+	}
+	for model, r := range s.table.Load().routes {
+		served := registry.Serve{Seq: r.seq, Epoch: r.epoch}
+		if r.champion != nil {
+			served.Champion = r.champion.number
+		}
+		if r.challenger != nil {
+			served.Challenger = r.challenger.number
+			served.Weight = r.weight
+		}
+		h.Models[model] = served
+	}
+	putting, cancel := context.WithTimeout(ctx, s.cfg.ReadTimeout)
+	defer cancel()
+	err := registry.PutHeartbeat(putting, s.ports.Store, h)
+	if err != nil && ctx.Err() == nil {
+		s.metrics.heartbeatFailures.Inc()
+		s.failures.note(s.log(), "heartbeat", err)
+	} else if err == nil {
+		s.failures.note(s.log(), "heartbeat", nil)
+	}
+	return err
+}
+
+func (s *Server) wakeHeartbeat() {
+	select {
+	case s.beat <- struct{}{}:
+	default: // one is due already
+	}
+}
+
+// runHeartbeat writes one at each applied change and at the configured pace, until ctx ends.
+func (s *Server) runHeartbeat(ctx context.Context) {
+	ticker := time.NewTicker(s.cfg.Heartbeat)
+	defer ticker.Stop()
+	for {
+		_ = s.heartbeat(ctx, s.cfg.HeartbeatExpiry) // noted
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-s.beat:
+		}
+	}
+}

@@ -1,0 +1,136 @@
+package serving
+
+import (
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// metrics are what /metrics tells. Labels are bounded: models and versions come from ledgers, never from requests.
+type metrics struct {
+	registry *prometheus.Registry
+
+	latency     *prometheus.HistogramVec
+	predictions *prometheus.CounterVec
+	rejected    *prometheus.CounterVec
+
+	ledgerReads       *prometheus.CounterVec
+	loadFailures      *prometheus.CounterVec
+	heartbeatFailures prometheus.Counter
+	logWritten        prometheus.Counter
+	logDropped        prometheus.Counter
+}
+
+// armMetrics are one arm's, looked up once per route.
+type armMetrics struct {
+	latency    prometheus.Observer
+	ok, failed prometheus.Counter
+	code       func(status int) prometheus.Counter
+}
+
+// codeFallback is the code of a prediction that the challenger failed and the champion gave.
+const codeFallback = "fallback"
+
+func newMetrics(s *Server) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "leanloop_request_seconds", Help: "Time that an arm took to encode and score its part of a request.",
+			Buckets: prometheus.ExponentialBuckets(10e-6, 2, 20),
+		}, []string{"model", "arm"}),
+		predictions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "leanloop_predictions_total", Help: "Rows by arm and outcome: 200, 400 (the client's mistake), 500, or fallback (the challenger failed, the champion answered).",
+		}, []string{"model", "version", "arm", "code"}),
+		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "leanloop_requests_rejected_total", Help: "Requests that got no prediction, by status.",
+		}, []string{"code"}),
+		ledgerReads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "leanloop_ledger_reads_total", Help: "Looks at a ledger's head by outcome: ok or error.",
+		}, []string{"model", "outcome"}),
+		loadFailures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "leanloop_load_failures_total", Help: "Versions that could not be loaded; the old one served on.",
+		}, []string{"model"}),
+		heartbeatFailures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "leanloop_heartbeat_failures_total", Help: "Heartbeats that could not be written."}),
+		logWritten: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "leanloop_prediction_log_rows_total", Help: "Rows of the prediction log that were stored."}),
+		logDropped: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "leanloop_prediction_log_dropped_total", Help: "Rows that did not fit the prediction log's memory."}),
+	}
+	m.registry.MustRegister(m.latency, m.predictions, m.rejected, m.ledgerReads, m.loadFailures, m.heartbeatFailures,
+		m.logWritten, m.logDropped, routeCollector{s},
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "leanloop_points_dropped_total", Help: "Points that the time series store never took.",
+		}, func() float64 { return float64(s.points.dropped()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "leanloop_requests_in_flight", Help: "Requests being answered.",
+		}, func() float64 { return float64(s.gate.requests.Load()) }),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// of gives an arm's metrics.
+func (m *metrics) of(model string, version int, arm string) *armMetrics {
+	number := strconv.Itoa(version)
+	failed := "500"
+	if arm == Challenger {
+		failed = codeFallback
+	}
+	return &armMetrics{
+		latency: m.latency.WithLabelValues(model, arm),
+		ok:      m.predictions.WithLabelValues(model, number, arm, "200"),
+		failed:  m.predictions.WithLabelValues(model, number, arm, failed),
+		code: func(status int) prometheus.Counter {
+			return m.predictions.WithLabelValues(model, number, arm, strconv.Itoa(status))
+		},
+	}
+}
+
+func (m *metrics) ledgerRead(model string, err error) {
+	outcome := "ok"
+	if err != nil {
+		outcome = "error"
+	}
+	m.ledgerReads.WithLabelValues(model, outcome).Inc()
+}
+
+// routeCollector tells the routing table as it is when it is asked.
+type routeCollector struct{ server *Server }
+
+var (
+	weightDesc = prometheus.NewDesc("leanloop_canary_weight",
+		"Share of requests that the challenger gets now: 0 past its lease or without a recent ledger read.", []string{"model"}, nil)
+	versionDesc = prometheus.NewDesc("leanloop_served_version", "Version number of an arm.", []string{"model", "arm"}, nil)
+	seqDesc     = prometheus.NewDesc("leanloop_ledger_applied_seq", "Ledger entry that is served completely.", []string{"model"}, nil)
+	lagDesc     = prometheus.NewDesc("leanloop_ledger_lag_entries", "Entries read and not served yet.", []string{"model"}, nil)
+	ageDesc     = prometheus.NewDesc("leanloop_ledger_age_seconds", "Time since the ledger was last read.", []string{"model"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (c routeCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{weightDesc, versionDesc, seqDesc, lagDesc, ageDesc} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c routeCollector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	for _, r := range c.server.statuses() {
+		gauge(weightDesc, r.EffectiveWeight, r.Model)
+		gauge(seqDesc, float64(r.Seq), r.Model)
+		gauge(lagDesc, float64(max(0, r.HeadSeq-r.Seq)), r.Model)
+		if r.LedgerAge != nil {
+			gauge(ageDesc, *r.LedgerAge, r.Model)
+		}
+		if r.Champion != nil {
+			gauge(versionDesc, float64(r.Champion.Version), r.Model, Champion)
+		}
+		if r.Challenger != nil {
+			gauge(versionDesc, float64(r.Challenger.Version), r.Model, Challenger)
+		}
+	}
+}

@@ -1,0 +1,380 @@
+package serving
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/leanloop/leanloop/internal/inference"
+	"github.com/leanloop/leanloop/internal/spec"
+)
+
+// The Open Inference Protocol v2 (REST), as KServe's specification has it: one tensor per feature, named like it, of
+// shape [n] or [n,1]. All rows of a request go to one arm, since the answer names one version.
+
+// The outputs of infer.
+const (
+	outputPrediction = "prediction"    // BYTES: the class; FP64: the value of a regression
+	outputScore      = "score"         // FP64: the positive class's, or the most probable class's, probability
+	outputScores     = "scores"        // FP64 [n, classes], multiclass only
+	outputID         = "prediction_id" // BYTES
+)
+
+// tensor is one input of an infer request; its data is read once its shape and type are known.
+type tensor struct {
+	name, datatype string
+	shape          []int
+	data           scanner // at the data's first byte; nil data: none given
+}
+
+// inferRequest is what an infer request holds besides its rows.
+type inferRequest struct {
+	id      []byte   // as JSON; nil: none
+	outputs []string // nil: all
+}
+
+// decodeInfer reads an infer request into rows.
+func (w *work) decodeInfer(r *route, maxRows int) (inferRequest, *problem) {
+	var req inferRequest
+	var inputs []tensor
+	given := map[string]bool{}
+	s := scanner{data: w.body}
+	err := s.object(func(key []byte) error {
+		if given[string(key)] {
+			return badRequest("bad_request", "%q is given twice", clip(string(key)))
+		}
+		given[string(key)] = true
+		switch string(key) {
+		case "id":
+			s.peek()
+			start := s.pos
+			_, err := s.text()
+			req.id = s.data[start:s.pos]
+			return err
+		case "inputs":
+			return s.array(func() error {
+				t, err := s.tensor()
+				inputs = append(inputs, t)
+				return err
+			})
+		case "outputs":
+			return s.array(func() error { return s.wantedOutput(r, &req) })
+		}
+		return s.skip(0)
+	})
+	if err == nil {
+		err = s.end()
+	}
+	if err == nil {
+		err = w.fillTensors(r, inputs, maxRows)
+	}
+	if err != nil {
+		return req, asProblem(err)
+	}
+	if len(w.unknown) > 0 {
+		return req, unknownFeatures(r, w.unknown)
+	}
+	return req, nil
+}
+
+func (s *scanner) tensor() (tensor, error) {
+	var t tensor
+	err := s.object(func(key []byte) error {
+		switch string(key) {
+		case "name", "datatype":
+			v, err := s.text()
+			if string(key) == "name" {
+				t.name = string(v)
+			} else {
+				t.datatype = string(v)
+			}
+			return err
+		case "shape":
+			t.shape = t.shape[:0]
+			return s.array(func() error {
+				raw, err := s.number()
+				if err != nil {
+					return err
+				}
+				n, err := strconv.Atoi(string(raw))
+				if err != nil || n < 0 || len(t.shape) >= 8 {
+					return badRequest("bad_tensor", "input %q: shape has %q, want up to 8 sizes that are not negative", clip(t.name), raw)
+				}
+				t.shape = append(t.shape, n)
+				return nil
+			})
+		case "data":
+			s.peek()
+			t.data = scanner{data: s.data, pos: s.pos}
+		}
+		return s.skip(0)
+	})
+	return t, err
+}
+
+func (s *scanner) wantedOutput(r *route, req *inferRequest) error {
+	return s.object(func(key []byte) error {
+		if string(key) != "name" {
+			return s.skip(0)
+		}
+		name, err := s.text()
+		if err != nil {
+			return err
+		}
+		valid := r.outputs()
+		for _, v := range valid {
+			if v == string(name) {
+				req.outputs = append(req.outputs, v)
+				return nil
+			}
+		}
+		return badRequest("bad_request", "output %q: want one of %s", clip(string(name)), strings.Join(valid, ", "))
+	})
+}
+
+// outputs are the names that infer answers with.
+func (r *route) outputs() []string {
+	out := []string{outputPrediction, outputScore}
+	if r.champion.model.Signature.Task == spec.Multiclass {
+		out = append(out, outputScores)
+	}
+	return append(out, outputID)
+}
+
+// fillTensors lays the tensors' data out as rows.
+func (w *work) fillTensors(r *route, inputs []tensor, maxRows int) error {
+	if len(inputs) == 0 {
+		return badRequest("bad_request", "inputs: no tensors")
+	}
+	rows := -1
+	for i := range inputs {
+		t := &inputs[i]
+		n, err := t.rows()
+		if err != nil {
+			return err
+		}
+		if rows >= 0 && n != rows {
+			return badRequest("bad_tensor", "input %q: %d rows, input %q has %d", clip(t.name), n, clip(inputs[0].name), rows)
+		}
+		rows = n
+	}
+	if rows > maxRows {
+		return tooLarge("inputs: %d rows > limit %d", rows, maxRows)
+	}
+	for range rows {
+		w.addRow(len(r.order))
+	}
+	for i := range inputs {
+		t := &inputs[i]
+		place, known := r.names[t.name]
+		if !known {
+			w.addUnknown([]byte(t.name))
+			continue
+		}
+		if w.values[place].kind != absentValue {
+			return badRequest("bad_request", "input %q is given twice", clip(t.name))
+		}
+		if err := w.fillTensor(t, place, len(r.order)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tensor) rows() (int, error) {
+	if t.name == "" {
+		return 0, badRequest("bad_tensor", "inputs: a tensor without a name")
+	}
+	if t.data.data == nil {
+		return 0, badRequest("bad_tensor", "input %q: no data (binary tensor data is not supported)", clip(t.name))
+	}
+	if !knownDatatype(t.datatype) {
+		return 0, badRequest("bad_tensor", "input %q: datatype %q, want BOOL, INT8 to INT64, UINT8 to UINT64, FP16, FP32, FP64 or BYTES",
+			clip(t.name), clip(t.datatype))
+	}
+	if flat := len(t.shape) == 1 || len(t.shape) == 2 && t.shape[1] == 1; !flat || t.shape[0] < 1 {
+		return 0, badRequest("bad_tensor", "input %q: shape %v, want [n] or [n,1] with n of 1 or more", clip(t.name), t.shape)
+	}
+	return t.shape[0], nil
+}
+
+// fillTensor reads flat or nested data into one place of every row.
+func (w *work) fillTensor(t *tensor, place, places int) error {
+	n := 0
+	s := &t.data
+	var element func() error
+	element = func() error {
+		if s.peek() == '[' {
+			if n > w.rows { // as deep as nesting goes, each level holds a row
+				return badRequest("bad_tensor", "input %q: more values than its shape %v", clip(t.name), t.shape)
+			}
+			return s.array(element)
+		}
+		v, err := s.scalar()
+		if err != nil {
+			return err
+		}
+		if n >= w.rows {
+			return badRequest("bad_tensor", "input %q: more values than its shape %v", clip(t.name), t.shape)
+		}
+		if !fitsDatatype(v, t.datatype) {
+			return badRequest("bad_tensor", "input %q: row %d is not of datatype %s", clip(t.name), n+1, t.datatype)
+		}
+		w.values[n*places+place] = v
+		n++
+		return nil
+	}
+	if s.peek() != '[' {
+		return badRequest("bad_tensor", "input %q: data must be a list", clip(t.name))
+	}
+	if err := s.array(element); err != nil {
+		return err
+	}
+	if n != w.rows {
+		return badRequest("bad_tensor", "input %q: %d values, its shape %v wants %d", clip(t.name), n, t.shape, w.rows)
+	}
+	return nil
+}
+
+func knownDatatype(d string) bool {
+	switch d {
+	case "BOOL", "BYTES", "FP16", "FP32", "FP64":
+		return true
+	}
+	return integerDatatype(d)
+}
+
+func integerDatatype(d string) bool {
+	switch strings.TrimPrefix(d, "U") {
+	case "INT8", "INT16", "INT32", "INT64":
+		return true
+	}
+	return false
+}
+
+// fitsDatatype holds a value to its tensor's type. Null is taken by every type: it is how a missing value is sent.
+func fitsDatatype(v value, datatype string) bool {
+	switch {
+	case v.kind == nullValue:
+		return true
+	case datatype == "BYTES":
+		return v.kind == textValue
+	case datatype == "BOOL":
+		return v.kind == trueValue || v.kind == falseValue
+	case integerDatatype(datatype):
+		return v.kind == numberValue && !strings.ContainsAny(string(v.raw), ".eE")
+	}
+	return v.kind == numberValue
+}
+
+// appendInfer writes the answer of infer. All results are of one arm.
+func (w *work) appendInfer(r *route, req inferRequest) {
+	answered := w.results[0].arm
+	out := fmt.Appendf(w.answer, `{"model_name":%q,"model_version":"%d"`, r.model, answered.number)
+	if req.id != nil {
+		out = append(out, `,"id":`...)
+		out = append(out, req.id...)
+	}
+	out = fmt.Appendf(out, `,"parameters":{"arm":%q,"fallback":%t},"outputs":[`, answered.name, w.results[0].fallback)
+	names := req.outputs
+	if names == nil {
+		names = r.outputs()
+	}
+	for i, name := range names {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = w.appendOutput(out, name, answered)
+	}
+	w.answer = append(out, ']', '}', '\n')
+}
+
+func (w *work) appendOutput(out []byte, name string, a *arm) []byte {
+	datatype, width := "FP64", 1
+	switch {
+	case name == outputID || name == outputPrediction && len(a.classes) > 0:
+		datatype = "BYTES"
+	case name == outputScores:
+		width = len(a.classes)
+	}
+	out = fmt.Appendf(out, `{"name":%q,"datatype":%q,"shape":[%d`, name, datatype, w.rows)
+	if width > 1 {
+		out = fmt.Appendf(out, ",%d", width)
+	}
+	out = append(out, `],"data":[`...)
+	for i := range w.results {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		scores := w.results[i].scores
+		class, score := a.decide(scores)
+		switch {
+		case name == outputID:
+			out = append(out, '"')
+			out = append(out, w.id(i)...)
+			out = append(out, '"')
+		case name == outputScores:
+			for k, p := range scores {
+				if k > 0 {
+					out = append(out, ',')
+				}
+				out = appendFloat(out, p)
+			}
+		case name == outputPrediction && class >= 0:
+			out = append(out, a.classes[class]...)
+		default:
+			out = appendFloat(out, score)
+		}
+	}
+	return append(out, ']', '}')
+}
+
+// tensorMetadata describes one input or output.
+type tensorMetadata struct {
+	Name     string `json:"name"`
+	Datatype string `json:"datatype"`
+	Shape    []int  `json:"shape"`
+}
+
+// modelMetadata is the answer of GET /v2/models/{m}.
+type modelMetadata struct {
+	Name     string           `json:"name"`
+	Versions []string         `json:"versions"`
+	Platform string           `json:"platform"`
+	Inputs   []tensorMetadata `json:"inputs"`
+	Outputs  []tensorMetadata `json:"outputs"`
+}
+
+func (r *route) metadata() modelMetadata {
+	signature := r.champion.model.Signature
+	m := modelMetadata{Name: r.model, Versions: []string{strconv.Itoa(r.champion.number)}, Platform: signature.Format}
+	if r.challenger != nil {
+		m.Versions = append(m.Versions, strconv.Itoa(r.challenger.number))
+	}
+	for _, in := range signature.Inputs {
+		m.Inputs = append(m.Inputs, tensorMetadata{in.Name, datatypeOf(in.Kind), []int{-1}})
+	}
+	for _, name := range r.outputs() {
+		out := tensorMetadata{name, "FP64", []int{-1}}
+		switch {
+		case name == outputID || name == outputPrediction && len(signature.Classes) > 0:
+			out.Datatype = "BYTES"
+		case name == outputScores:
+			out.Shape = []int{-1, len(signature.Classes)}
+		}
+		m.Outputs = append(m.Outputs, out)
+	}
+	return m
+}
+
+func datatypeOf(kind string) string {
+	switch kind {
+	case inference.KindInteger:
+		return "INT64"
+	case inference.KindBoolean:
+		return "BOOL"
+	case inference.KindCategory, inference.KindTimestamp:
+		return "BYTES"
+	}
+	return "FP64"
+}

@@ -1,0 +1,287 @@
+package serving
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"time"
+
+	"github.com/leanloop/leanloop/internal/inference"
+)
+
+// work is one request on its way through: buffers that are used again for the next one.
+type work struct {
+	body    []byte
+	values  []value // rows of as many places as the route has
+	rows    int
+	unknown []string // names that no version reads
+
+	together bool // all rows go to one arm
+
+	challenged, champion []int // rows by the arm they go to; champion also holds those that fell back
+	x                    []float64
+	out                  [2][]float64 // scores of the challenger's rows, of the champion's
+	results              []result
+	ids                  []byte
+	answer               []byte
+}
+
+// result is one row's answer. Its scores stay in the work's buffers.
+type result struct {
+	arm      *arm
+	scores   []float64
+	latency  time.Duration // of the arm's part of the request
+	fallback bool          // the challenger was asked first, and failed
+}
+
+// maxUnknown bounds how many unknown names are told.
+const maxUnknown = 10
+
+// maxKept bounds the buffers that are kept for the next request.
+const maxKept = 1 << 20
+
+func (w *work) reset() {
+	clear(w.values) // they point into the body
+	clear(w.results)
+	w.body, w.values, w.unknown, w.results = w.body[:0], w.values[:0], nil, w.results[:0]
+	w.challenged, w.champion = w.challenged[:0], w.champion[:0]
+	w.together = false
+	w.rows, w.x, w.ids, w.answer = 0, w.x[:0], w.ids[:0], w.answer[:0]
+	w.out[0], w.out[1] = w.out[0][:0], w.out[1][:0]
+}
+
+// reusable says whether the buffers are small enough to keep.
+func (w *work) reusable() bool {
+	return cap(w.body) <= maxKept && cap(w.answer) <= maxKept && cap(w.values) <= maxKept/32 && cap(w.x) <= maxKept/8
+}
+
+// addRow makes place for one more row.
+func (w *work) addRow(places int) []value {
+	start := len(w.values)
+	for range places {
+		w.values = append(w.values, value{})
+	}
+	w.rows++
+	return w.values[start:]
+}
+
+func (w *work) row(i, places int) []value { return w.values[i*places : (i+1)*places] }
+
+func (w *work) addUnknown(name []byte) {
+	if len(w.unknown) < maxUnknown {
+		w.unknown = append(w.unknown, string(name))
+	}
+}
+
+// scores answers every row of w by one route. It is where a request's arms are chosen, asked and counted.
+func (s *Server) scores(w *work, r *route, now time.Time) *problem {
+	w.results = append(w.results, make([]result, w.rows)...)
+	s.assign(w, r, now)
+	var asked armOutcome
+	if len(w.challenged) > 0 {
+		asked = s.askChallenger(w, r)
+	}
+	own := w.rows - len(w.challenged)
+	p, latency := s.askChampion(w, r)
+	if p != nil && p.Status < http.StatusInternalServerError {
+		r.champion.metrics.code(p.Status).Add(float64(w.rows))
+		return p // the client's mistake: it counts against no one
+	}
+	if asked.rows > 0 {
+		r.challenger.observe(asked.rows, asked.failed, asked.failed > 0 && p == nil, asked.latency)
+		if asked.failed > 0 {
+			s.challengerFailed(r, asked.err)
+		}
+	}
+	if own > 0 || p != nil {
+		failed := 0
+		if p != nil {
+			failed = len(w.champion)
+		}
+		r.champion.observe(max(own, failed), failed, false, latency)
+	}
+	return p
+}
+
+// assign gives each row to an arm: by the sticky field's hash where it has a value, else at random.
+func (s *Server) assign(w *work, r *route, now time.Time) {
+	split := r.challenged(now)
+	places := len(r.order)
+	for i := range w.rows {
+		if split && w.together && i > 0 {
+			if len(w.challenged) > 0 {
+				w.challenged = append(w.challenged, i)
+			} else {
+				w.champion = append(w.champion, i)
+			}
+			continue
+		}
+		if split {
+			var point float64
+			if v := w.stickyKey(r, i, places); v != nil {
+				point = stickyPoint(r.salt, v)
+			} else {
+				point = s.ports.Random()
+			}
+			if point < r.weight {
+				w.challenged = append(w.challenged, i)
+				continue
+			}
+		}
+		w.champion = append(w.champion, i)
+	}
+}
+
+func (w *work) stickyKey(r *route, row, places int) []byte {
+	if r.sticky < 0 {
+		return nil
+	}
+	return w.values[row*places+r.sticky].text()
+}
+
+// armOutcome is what became of the rows that one arm was asked for.
+type armOutcome struct {
+	rows, failed int
+	latency      time.Duration
+	err          error // the first failure
+}
+
+// askChallenger scores the rows that were given to the challenger. A row that it can't read, or all of them if it
+// fails, go to the champion.
+func (s *Server) askChallenger(w *work, r *route) armOutcome {
+	start := s.ports.Clock()
+	asked := armOutcome{rows: len(w.challenged)}
+	places, width := len(r.order), len(r.challenger.inputs)
+	good := w.challenged[:0]
+	w.x = w.x[:0]
+	for _, i := range w.challenged {
+		at := len(w.x)
+		w.x = grow(w.x, width)
+		if err := r.challenger.encode(w.row(i, places), w.x[at:]); err != nil {
+			w.x = w.x[:at]
+			w.fallBack(i, &asked, err)
+			continue
+		}
+		good = append(good, i)
+	}
+	if len(good) > 0 && w.together && asked.failed > 0 {
+		for _, i := range good {
+			w.fallBack(i, &asked, asked.err)
+		}
+		good = good[:0]
+	}
+	if len(good) > 0 {
+		if err := w.ask(r.challenger, 0, len(good)); err != nil {
+			for _, i := range good {
+				w.fallBack(i, &asked, err)
+			}
+			good = good[:0]
+		}
+	}
+	asked.latency = s.ports.Clock().Sub(start)
+	w.deliver(r.challenger, 0, good, asked.latency)
+	w.challenged = w.challenged[:asked.rows]
+	return asked
+}
+
+func (w *work) fallBack(row int, asked *armOutcome, err error) {
+	asked.failed++
+	if asked.err == nil {
+		asked.err = err
+	}
+	w.results[row].fallback = true
+	w.champion = append(w.champion, row)
+}
+
+// askChampion scores the champion's own rows and those that fell back to it.
+func (s *Server) askChampion(w *work, r *route) (*problem, time.Duration) {
+	if len(w.champion) == 0 {
+		return nil, 0
+	}
+	start := s.ports.Clock()
+	places, width := len(r.order), len(r.champion.inputs)
+	w.x = grow(w.x[:0], width*len(w.champion))
+	for k, i := range w.champion {
+		if err := r.champion.encode(w.row(i, places), w.x[k*width:(k+1)*width]); err != nil {
+			return rowProblem(err, i, w.rows), 0
+		}
+	}
+	err := w.ask(r.champion, 1, len(w.champion))
+	latency := s.ports.Clock().Sub(start)
+	if err != nil {
+		s.log().Error("the champion failed", "model", r.model, "version", r.champion.number, "error", err)
+		return &problem{Status: http.StatusInternalServerError, Code: "scoring_failed",
+			Message: fmt.Sprintf("model %q version %d could not score the request", r.model, r.champion.number)}, latency
+	}
+	w.deliver(r.champion, 1, w.champion, latency)
+	return nil, latency
+}
+
+// ask scores the rows in w.x. A panic of the scorer is an error like any other, and so is an answer that is no number.
+func (w *work) ask(a *arm, buffer, rows int) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("version %d panicked: %v", a.number, p)
+		}
+	}()
+	outputs := a.model.Scorer.Outputs()
+	w.out[buffer] = grow(w.out[buffer][:0], rows*outputs)
+	if err := a.model.Scorer.Score(w.x, rows, w.out[buffer]); err != nil {
+		return err
+	}
+	for _, v := range w.out[buffer] {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("version %d answered %v, want a finite number", a.number, v)
+		}
+	}
+	return nil
+}
+
+func (w *work) deliver(a *arm, buffer int, rows []int, latency time.Duration) {
+	outputs := a.model.Scorer.Outputs()
+	for k, i := range rows {
+		w.results[i].arm = a
+		w.results[i].scores = w.out[buffer][k*outputs : (k+1)*outputs]
+		w.results[i].latency = latency
+	}
+}
+
+// observe counts one request of the arm.
+func (a *arm) observe(rows, failed int, fellBack bool, latency time.Duration) {
+	a.counts.count(rows, failed > 0, fellBack, latency)
+	a.metrics.latency.Observe(latency.Seconds())
+	if good := rows - failed; good > 0 {
+		a.metrics.ok.Add(float64(good))
+	}
+	if failed > 0 {
+		a.metrics.failed.Add(float64(failed))
+	}
+}
+
+// rowProblem tells the client what is wrong with one row.
+func rowProblem(err error, row, rows int) *problem {
+	p := badRequest("bad_feature", "%v", err)
+	if _, missing := err.(*inference.MissingFeature); missing {
+		p.Code = "missing_feature"
+	}
+	if rows > 1 {
+		p.Message = fmt.Sprintf("row %d of %d: %s", row+1, rows, p.Message)
+	}
+	switch e := err.(type) {
+	case *inference.MissingFeature:
+		p.Features = []featureHint{{Name: e.Feature}}
+	case *inference.FeatureType:
+		p.Features = []featureHint{{Name: e.Feature}}
+	}
+	return p
+}
+
+// grow lengthens a buffer by n places, whose content is whatever it was.
+func grow(b []float64, n int) []float64 {
+	if need := len(b) + n; need <= cap(b) {
+		return b[:need]
+	}
+	longer := make([]float64, len(b)+n, max(2*cap(b), len(b)+n))
+	copy(longer, b)
+	return longer
+}
