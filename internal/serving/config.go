@@ -57,7 +57,7 @@ func DefaultConfig() Config {
 		Discover: 10 * time.Second, Follow: 2 * time.Second, FollowCanary: time.Second,
 		StaleAfter: time.Minute, ReadTimeout: 10 * time.Second, LoadTimeout: 2 * time.Minute,
 		Heartbeat: registry.HeartbeatEvery, HeartbeatExpiry: registry.HeartbeatTTL,
-		FlushMetrics: 5 * time.Second, MetricBacklog: 10_000,
+		FlushMetrics: time.Second, MetricBacklog: 10_000,
 		LogAge: 5 * time.Second, LogAgeCanary: time.Second, LogPart: 4 << 20, LogBuffer: 64 << 20,
 		MaxBody: 4 << 20, MaxBatch: 10_000, MaxInFlight: 1024, MaxMemory: 256 << 20,
 		ReadHeader: 5 * time.Second, ReadRequest: 30 * time.Second, WriteAnswer: 30 * time.Second,

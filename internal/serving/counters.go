@@ -8,29 +8,6 @@ import (
 	"github.com/leanloop/leanloop/internal/timeseries"
 )
 
-// ArmMeasurement is the measurement that gateways write and the canary reads. Tags: model, version, arm (champion or
-// challenger), gateway. Time: the end of the interval that was counted. Fields, all counts of the interval or sums:
-//
-//	requests      requests of which the arm was asked for at least one row
-//	predictions   rows that the arm was asked for
-//	errors        requests in which the arm failed
-//	fallbacks     those of them that the champion answered instead
-//	latency_sum_s encoding and scoring, in seconds
-//	lat_00...     the same as a histogram of requests (timeseries.Quantile)
-//
-// A request that the client got wrong (400) counts nowhere. A row that the champion answers for a failed challenger
-// counts on the challenger's arm alone, so a failing challenger doesn't look like traffic of the champion.
-const ArmMeasurement = "leanloop_arm"
-
-// The fields of ArmMeasurement besides the histogram.
-const (
-	FieldRequests    = "requests"
-	FieldPredictions = "predictions"
-	FieldErrors      = "errors"
-	FieldFallbacks   = "fallbacks"
-	FieldLatencySum  = "latency_sum_s"
-)
-
 type armKey struct {
 	model   string
 	version int
@@ -71,11 +48,11 @@ func (c *armCounters) take() map[string]float64 {
 		return nil
 	}
 	fields := map[string]float64{
-		FieldRequests:    float64(c.requests),
-		FieldPredictions: float64(c.predictions),
-		FieldErrors:      float64(c.errors),
-		FieldFallbacks:   float64(c.fallbacks),
-		FieldLatencySum:  c.latency.Seconds(),
+		timeseries.FieldRequests:    float64(c.requests),
+		timeseries.FieldPredictions: float64(c.predictions),
+		timeseries.FieldErrors:      float64(c.errors),
+		timeseries.FieldFallbacks:   float64(c.fallbacks),
+		timeseries.FieldLatencySum:  c.latency.Seconds(),
 	}
 	c.histogram.Fields(fields)
 	c.requests, c.predictions, c.errors, c.fallbacks, c.latency = 0, 0, 0, 0, 0
@@ -113,7 +90,7 @@ func (s *counterSet) points(gateway string, now time.Time) []timeseries.Point {
 			continue
 		}
 		points = append(points, timeseries.Point{
-			Measurement: ArmMeasurement,
+			Measurement: timeseries.ArmMeasurement,
 			Tags: map[string]string{
 				"model": k.model, "version": strconv.Itoa(k.version), "arm": k.arm, "gateway": gateway,
 			},

@@ -5,6 +5,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/leanloop/leanloop/internal/timeseries"
 )
 
 // metrics are what /metrics tells. Labels are bounded: models and versions come from ledgers, never from requests.
@@ -74,7 +76,7 @@ func newMetrics(s *Server) *metrics {
 func (m *metrics) of(model string, version int, arm string) *armMetrics {
 	number := strconv.Itoa(version)
 	failed := "500"
-	if arm == Challenger {
+	if arm == timeseries.ArmChallenger {
 		failed = codeFallback
 	}
 	return &armMetrics{
@@ -127,10 +129,10 @@ func (c routeCollector) Collect(ch chan<- prometheus.Metric) {
 			gauge(ageDesc, *r.LedgerAge, r.Model)
 		}
 		if r.Champion != nil {
-			gauge(versionDesc, float64(r.Champion.Version), r.Model, Champion)
+			gauge(versionDesc, float64(r.Champion.Version), r.Model, timeseries.ArmChampion)
 		}
 		if r.Challenger != nil {
-			gauge(versionDesc, float64(r.Challenger.Version), r.Model, Challenger)
+			gauge(versionDesc, float64(r.Challenger.Version), r.Model, timeseries.ArmChallenger)
 		}
 	}
 }

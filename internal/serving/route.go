@@ -8,12 +8,7 @@ import (
 
 	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/spec"
-)
-
-// The arms of a split, as in answers, metrics and the prediction log.
-const (
-	Champion   = "champion"
-	Challenger = "challenger"
+	"github.com/leanloop/leanloop/internal/timeseries"
 )
 
 // table is what every request reads: one immutable value, swapped whole.
@@ -96,10 +91,10 @@ type input struct {
 func newRoute(model string, champion, challenger *version, set settings) *route {
 	r := &route{model: model, settings: set, names: map[string]int{}, sticky: -1, rowID: -1}
 	if champion != nil {
-		r.champion = r.newArm(Champion, champion)
+		r.champion = r.newArm(timeseries.ArmChampion, champion)
 	}
 	if challenger != nil {
-		r.challenger = r.newArm(Challenger, challenger)
+		r.challenger = r.newArm(timeseries.ArmChallenger, challenger)
 		r.salt = stickySalt(model, challenger.number)
 	}
 	for _, name := range set.known {

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/leanloop/leanloop/internal/serving"
+	"github.com/leanloop/leanloop/internal/timeseries"
+)
+
+// options are the flags and environment variables, read once.
+type options struct {
+	serving     serving.Config
+	listen      string
+	adminListen string
+	bucket      string
+	influx      timeseries.InfluxConfig
+	logLevel    slog.Level
+}
+
+// parse reads flags over environment over defaults.
+func parse(args []string, getenv func(string) string, stderr io.Writer) (options, error) {
+	or := func(name, otherwise string) string {
+		if v := getenv(name); v != "" {
+			return v
+		}
+		return otherwise
+	}
+	o := options{serving: serving.DefaultConfig()}
+	c := &o.serving
+	fs := flag.NewFlagSet("gateway", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.StringVar(&o.listen, "listen", or("LEANLOOP_LISTEN", "127.0.0.1:8080"), "`address` for applications (LEANLOOP_LISTEN)")
+	fs.StringVar(&o.adminListen, "admin-listen", or("LEANLOOP_ADMIN_LISTEN", "127.0.0.1:9090"), "`address` for operators: metrics, health, routes (LEANLOOP_ADMIN_LISTEN)")
+	fs.StringVar(&o.bucket, "bucket", getenv("LEANLOOP_BUCKET"), "`name` of the bucket that keeps everything that lasts (LEANLOOP_BUCKET)")
+	fs.StringVar(&c.StateDir, "state-dir", getenv("LEANLOOP_STATE_DIR"), "`folder` of its own for the last routing state and artifacts; default: .leanloop/gateways/ID (LEANLOOP_STATE_DIR)")
+	fs.StringVar(&c.ID, "id", or("LEANLOOP_GATEWAY_ID", ""), "`name` in heartbeats and metrics, stable and its own; default: the host's name and the port (LEANLOOP_GATEWAY_ID)")
+	fs.StringVar(&c.Address, "address", getenv("LEANLOOP_ADDRESS"), "`URL` where applications reach this gateway, as others are told (LEANLOOP_ADDRESS)")
+	models := fs.String("models", getenv("LEANLOOP_MODELS"), "`names` of the models to serve, with commas; default: all (LEANLOOP_MODELS)")
+	fs.StringVar(&o.influx.URL, "influx", getenv("INFLUX_URL"), "`URL` of InfluxDB; none: metrics for Prometheus only (INFLUX_URL; INFLUX_TOKEN, INFLUX_ORG, INFLUX_BUCKET)")
+	fs.DurationVar(&c.FlushMetrics, "flush-metrics", c.FlushMetrics, "`time` between points to InfluxDB")
+	fs.DurationVar(&c.DrainTimeout, "drain-timeout", c.DrainTimeout, "`time` for requests in flight at shutdown")
+	fs.IntVar(&c.MaxInFlight, "max-in-flight", c.MaxInFlight, "requests at once; more get 429")
+	fs.IntVar(&c.MaxBatch, "max-batch", c.MaxBatch, "rows of one request; more get 413")
+	fs.Int64Var(&c.MaxBody, "max-body", c.MaxBody, "`bytes` of one request; more get 413")
+	fs.TextVar(&o.logLevel, "log-level", slog.LevelInfo, "debug, info, warn or error")
+	if err := fs.Parse(args); err != nil {
+		return o, err
+	}
+	if fs.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q; the only command is health", fs.Arg(0))
+	}
+	o.influx.Token, o.influx.Org, o.influx.Bucket = getenv("INFLUX_TOKEN"), getenv("INFLUX_ORG"), or("INFLUX_BUCKET", "leanloop")
+	for name := range strings.SplitSeq(*models, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			c.Models = append(c.Models, name)
+		}
+	}
+	if c.ID == "" {
+		id, err := defaultID(o.listen)
+		if err != nil {
+			return o, err
+		}
+		c.ID = id
+	}
+	if c.StateDir == "" {
+		c.StateDir = filepath.Join(".leanloop", "gateways", c.ID)
+	}
+	return o, nil
+}
+
+// validate says what a gateway that serves lacks; a health check needs none of it.
+func (o options) validate() error {
+	if o.bucket == "" {
+		return errors.New("no bucket given: -bucket or LEANLOOP_BUCKET")
+	}
+	if o.influx.URL != "" {
+		if err := o.influx.Validate(); err != nil {
+			return err
+		}
+	}
+	return o.serving.Validate()
+}
+
+// defaultID is stable for one gateway per port of a host.
+func defaultID(listen string) (string, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("no gateway id given, and the host has no name: %w", err)
+	}
+	_, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", fmt.Errorf("listen address %q: %w", listen, err)
+	}
+	return fmt.Sprintf("%.50s-%s", host, port), nil
+}
