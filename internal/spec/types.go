@@ -143,6 +143,7 @@ type Train struct {
 	Timeout   Duration       `yaml:"timeout" json:"timeout"`
 	Retries   Retries        `yaml:"retries" json:"retries"`
 	Secrets   []string       `yaml:"secrets,omitempty" json:"secrets,omitempty"` // names; values live on the worker
+	Code      string         `yaml:"code,omitempty" json:"code,omitempty"`       // sha256 of the packed folder beside model.yaml; set by starter apply
 }
 
 // Resources is what one training run needs.

@@ -1,0 +1,77 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/leanloop/leanloop/internal/canary"
+	"github.com/leanloop/leanloop/internal/timeseries"
+)
+
+// flushLag is how long ago a measured window ends: gateways flush once a second, and a flush takes its time.
+const flushLag = 1500 * time.Millisecond
+
+// Measurer judges a canary by what gateways measured.
+type Measurer struct {
+	Metrics timeseries.Reader // nil: none is configured
+}
+
+// Measure reads what both arms served in this step and takes one look. A store that can't be read makes the look
+// inconclusive; it is no error, since the canary's deadline must not wait for it.
+func (m *Measurer) Measure(ctx context.Context, in MeasureInput) (MeasureOutput, error) {
+	measured := m.window(ctx, in)
+	state, action, judgement := canary.Decide(in.State, measured, in.Now)
+	return MeasureOutput{State: state, Action: action, Judgement: judgement}, nil
+}
+
+func (m *Measurer) window(ctx context.Context, in MeasureInput) canary.Measurement {
+	from, to := in.State.Window(in.Now)
+	out := canary.Measurement{From: from, To: to}
+	if m.Metrics == nil {
+		out.Stale, out.Problem = true, "no metrics store is configured (INFLUX_URL)"
+		return out
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	end := to.Add(-flushLag)
+	if !end.After(from) {
+		out.Stale, out.Problem = true, "the step has only begun"
+		return out
+	}
+	rows, err := m.Metrics.Sum(ctx, timeseries.Query{
+		Measurement: timeseries.ArmMeasurement, Tags: map[string]string{"model": in.Model}, GroupBy: []string{"version", "arm"}, Start: from, Stop: end,
+	})
+	if err != nil {
+		out.Stale, out.Problem = true, fmt.Sprintf("metrics store: %v", err)
+		return out
+	}
+	for _, r := range rows {
+		switch {
+		case r.Tags["arm"] == timeseries.ArmChallenger && r.Tags["version"] == strconv.Itoa(in.Version):
+			out.Challenger = armOf(r)
+		case r.Tags["arm"] == timeseries.ArmChampion && r.Tags["version"] == strconv.Itoa(in.Champion):
+			out.Champion = armOf(r)
+		}
+	}
+	if out.Champion.Requests+out.Challenger.Requests == 0 {
+		out.Stale, out.Problem = true, "no request was measured in this step"
+	}
+	return out
+}
+
+func armOf(r timeseries.Row) canary.Arm {
+	h := timeseries.HistogramOf(r.Fields)
+	arm := canary.Arm{Requests: int64(r.Fields["requests"]), Errors: int64(r.Fields["errors"])}
+	if h.Count() > 0 {
+		arm.LatencyP50, arm.LatencyP95, arm.LatencyP99 = h.Quantile(0.5), h.Quantile(0.95), h.Quantile(0.99)
+		for i, count := range h {
+			if i < len(h)-1 {
+				arm.Histogram.Bounds = append(arm.Histogram.Bounds, timeseries.LatencyBound(i))
+			}
+			arm.Histogram.Counts = append(arm.Histogram.Counts, int64(count))
+		}
+	}
+	return arm
+}

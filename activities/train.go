@@ -1,0 +1,274 @@
+package activities
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"go.temporal.io/sdk/activity"
+
+	"github.com/leanloop/leanloop/internal/dataset"
+	"github.com/leanloop/leanloop/internal/spec"
+	"github.com/leanloop/leanloop/internal/training"
+)
+
+// Names of the files that an attempt writes and an artifact holds.
+const (
+	fileModel     = "model.json"
+	fileSignature = "signature.json"
+	fileTrained   = "trained.keys"     // keys of the rows it was trained on, validation included
+	fileReference = "reference.csv.gz" // a sample of the training rows: what drift compares with
+	fileProfile   = "profile.json"     // of the training rows
+	fileMetrics   = "metrics.json"
+	fileCard      = "card.md"
+)
+
+// referenceRows bounds the sample that drift compares with.
+const referenceRows = 20_000
+
+// Trainer runs one training attempt at a time for each slot of its worker.
+type Trainer struct {
+	Lake *Lake
+	// Secrets resolves a name that the spec declares; values never leave the worker.
+	Secrets func(name string) (string, bool)
+}
+
+// Train reads the snapshot, gives the trainer training and validation rows, never test rows, and commits what it made
+// by naming it in the result.
+func (t *Trainer) Train(ctx context.Context, in TrainInput) (TrainOutput, error) {
+	started := t.Lake.Now()
+	m, err := t.Lake.Spec(ctx, in.Model, in.Spec)
+	if err != nil {
+		return TrainOutput{}, err
+	}
+	stop := keepBeating(ctx)
+	defer stop.stop()
+	rows, err := t.Lake.rowsOf(ctx, m, in.Snapshot, in.Spec, in.AsOf, func(any) {})
+	if err != nil {
+		return TrainOutput{}, err
+	}
+	dir, remove, err := t.Lake.scratch("train")
+	if err != nil {
+		return TrainOutput{}, err
+	}
+	defer remove()
+
+	input, err := trainingInput(m, rows)
+	if err != nil {
+		return TrainOutput{}, permanent(ErrorTrainInput, err)
+	}
+	prefix := fmt.Sprintf("%sattempts/%s/", runPrefix(in.Model, in.Number), in.Token)
+	made, err := t.run(ctx, m, input, dir, prefix, stop.report)
+	if err != nil {
+		return TrainOutput{}, trainingError(ctx, err)
+	}
+	out := TrainOutput{
+		Prefix: prefix + "output/", Metrics: finite(made.Metrics), Rounds: made.Rounds, TrainRows: input.Train.Rows,
+		NewestEvent: newestEvent(m, rows), Files: map[string]FileDigest{},
+	}
+	if err := t.commit(ctx, m, rows, input, made, &out); err != nil {
+		return TrainOutput{}, err
+	}
+	out.Seconds = t.Lake.Now().Sub(started).Seconds()
+	out.Cost = out.Seconds / 3600 * m.Budget.PerHour
+	return out, nil
+}
+
+// trainingInput is the rows that a trainer may see: features and target of the training and validation parts.
+func trainingInput(m *spec.Model, rows *snapshotRows) (training.Input, error) {
+	columns := append(slices.Clone(rows.Features), m.Data.Target)
+	visible, err := rows.Prepared.Table.Project(columns)
+	if err != nil {
+		return training.Input{}, err
+	}
+	return training.Input{
+		Train: visible.Select(rows.Parts.Train), Validation: visible.Select(rows.Parts.Validation), Features: rows.Features,
+		Target: m.Data.Target, Positive: m.Data.Positive, Task: m.Task, Params: m.Train.Params, Seed: m.Split.Seed,
+	}, nil
+}
+
+// run trains with the built-in trainer or the model owner's command, whose log is stored whatever comes of it.
+func (t *Trainer) run(ctx context.Context, m *spec.Model, in training.Input, dir, prefix string, report func(training.Progress)) (*training.Output, error) {
+	if len(m.Train.Command) == 0 {
+		return training.Builtin(ctx, m.Train.Builtin, in, report)
+	}
+	env := map[string]string{}
+	for _, name := range m.Train.Secrets {
+		value, ok := t.Secrets(name)
+		if !ok {
+			return nil, &training.InputError{What: "train.secrets", Observed: name + " isn't set on this worker", Limit: "set it in the worker's environment"}
+		}
+		env[name] = value
+	}
+	code, err := t.code(ctx, m, dir)
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.Create(filepath.Join(dir, "log.txt"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }()
+	out, runErr := training.RunCommand(ctx, training.CommandSpec{
+		Argv: m.Train.Command, CodeDir: code, Env: env, WorkDir: filepath.Join(dir, "work"), Params: m.Train.Params,
+		Timeout: m.Train.Timeout.D(), GPUs: m.Train.Resources.GPUs, LogTo: log,
+	}, in, report)
+	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	if _, err := upload(keep, t.Lake.Store, prefix+"log.txt", log.Name()); err != nil && runErr == nil {
+		return nil, err
+	}
+	return out, runErr
+}
+
+// code unpacks the folder that lay beside model.yaml when the spec was applied.
+func (t *Trainer) code(ctx context.Context, m *spec.Model, dir string) (string, error) {
+	if m.Train.Code == "" {
+		return "", nil
+	}
+	body, _, err := t.Lake.Store.Get(ctx, training.CodeKey(m.Train.Code))
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = body.Close() }()
+	into := filepath.Join(dir, "code")
+	if err := training.Unpack(body, m.Train.Code, into); err != nil {
+		return "", permanent(ErrorCorrupt, err)
+	}
+	return into, nil
+}
+
+// commit uploads what the attempt made, below its own token.
+func (t *Trainer) commit(ctx context.Context, m *spec.Model, rows *snapshotRows, in training.Input, made *training.Output, out *TrainOutput) error {
+	signature, err := made.Signature.Marshal()
+	if err != nil {
+		return err
+	}
+	keys, err := dataset.TrainedKeys(rows.Prepared, rows.Parts).MarshalBinary()
+	if err != nil {
+		return err
+	}
+	profile, err := json.Marshal(dataset.NewProfile(in.Train, dataset.ProfileOptions{}))
+	if err != nil {
+		return err
+	}
+	reference, err := referenceOf(rows, in)
+	if err != nil {
+		return err
+	}
+	for name, raw := range map[string][]byte{
+		fileModel: made.ModelJSON, fileSignature: signature, fileTrained: keys, fileProfile: profile, fileReference: reference,
+	} {
+		if err := create(ctx, t.Lake.Store, out.Prefix+name, raw); err != nil {
+			return err
+		}
+		out.Files[name] = digestOf(raw)
+	}
+	return nil
+}
+
+// referenceOf samples the training rows: those with the smallest keys, which is a random choice that is the same each
+// time.
+func referenceOf(rows *snapshotRows, in training.Input) ([]byte, error) {
+	chosen := make([]int, in.Train.Rows)
+	for i := range chosen {
+		chosen[i] = i
+	}
+	if len(chosen) > referenceRows {
+		key := func(i int) uint64 { return rows.Prepared.Keys[rows.Parts.Train[i]] }
+		slices.SortFunc(chosen, func(a, b int) int {
+			switch ka, kb := key(a), key(b); {
+			case ka < kb:
+				return -1
+			case ka > kb:
+				return 1
+			default:
+				return a - b
+			}
+		})
+		chosen = chosen[:referenceRows]
+		slices.Sort(chosen)
+	}
+	features, err := in.Train.Project(rows.Features)
+	if err != nil {
+		return nil, err
+	}
+	return gzipCSV(features.Select(chosen))
+}
+
+func gzipCSV(t *dataset.Table) ([]byte, error) {
+	var buf bytes.Buffer
+	z := gzip.NewWriter(&buf)
+	if err := dataset.WriteCSV(z, t); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	return buf.Bytes(), nil
+}
+
+func newestEvent(m *spec.Model, rows *snapshotRows) time.Time {
+	c, ok := rows.Prepared.Table.Column(m.Data.Time)
+	if !ok {
+		return time.Time{}
+	}
+	newest := dataset.NullTime
+	for _, part := range [][]int{rows.Parts.Train, rows.Parts.Validation} {
+		for _, r := range part {
+			newest = max(newest, c.Times[r])
+		}
+	}
+	if newest == dataset.NullTime {
+		return time.Time{}
+	}
+	return time.Unix(0, newest).UTC()
+}
+
+// heart beats for an activity that is busy elsewhere, with the newest progress.
+type heart struct {
+	mu     sync.Mutex
+	last   TrainProgress
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+func keepBeating(ctx context.Context) *heart {
+	inner, cancel := context.WithCancel(ctx)
+	h := &heart{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(h.done)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			h.mu.Lock()
+			last := h.last
+			h.mu.Unlock()
+			activity.RecordHeartbeat(ctx, last)
+			select {
+			case <-inner.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return h
+}
+
+func (h *heart) report(p training.Progress) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.last = TrainProgress{Step: p.Step, Total: p.Total, Metrics: finite(p.Metrics)}
+}
+
+func (h *heart) stop() {
+	h.cancel()
+	<-h.done
+}

@@ -1,0 +1,84 @@
+// Package report writes what people read about a version: its model card.
+//
+// It is pure: the same input gives the same bytes, since a card is part of an immutable artifact.
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/leanloop/leanloop/internal/evaluation"
+	"github.com/leanloop/leanloop/internal/spec"
+)
+
+// CardInput is what a card says about a version.
+type CardInput struct {
+	Spec       *spec.Model
+	SpecDigest string
+	Lifecycle  string
+	Snapshot   string
+	Files      int
+	Rows       int
+	From, To   time.Time
+
+	Train, Validation, Test int
+	Dropped                 string // what was left out, in words
+
+	JudgedRows int
+	Metrics    evaluation.Values
+	Champion   int // 0: none
+	Previous   evaluation.Values
+	Comparison *evaluation.Comparison
+	Disparity  *evaluation.DisparityResult
+	Verdict    evaluation.Verdict
+}
+
+// Card is a model card in Markdown: what it is for, what it was made from, how good it is and for whom.
+func Card(in CardInput) []byte {
+	var b bytes.Buffer
+	m := in.Spec
+	fmt.Fprintf(&b, "# %s\n\nPredicts `%s` (%s). Owner: %s. Team: %s. Made by `%s` from spec `%.12s`.\n\n",
+		m.Metadata.Name, m.Data.Target, m.Task, orNone(m.Metadata.Owner), orNone(m.Metadata.Team), in.Lifecycle, in.SpecDigest)
+	fmt.Fprintf(&b, "## Data\n\nSnapshot `%.12s`: %d rows in %d file(s)", in.Snapshot, in.Rows, in.Files)
+	if !in.From.IsZero() {
+		fmt.Fprintf(&b, ", events from %s to %s", in.From.UTC().Format(time.DateOnly), in.To.UTC().Format(time.DateOnly))
+	}
+	fmt.Fprintf(&b, ". %d rows trained it, %d validated, %d were held out; %s.\n\n", in.Train, in.Validation, in.Test, in.Dropped)
+	if len(m.Train.Command) > 0 {
+		fmt.Fprintf(&b, "Trained by `%s`.\n\n", strings.Join(m.Train.Command, " "))
+	} else {
+		fmt.Fprintf(&b, "Trained by the built-in %s trainer.\n\n", m.Train.Builtin)
+	}
+	fmt.Fprintf(&b, "## Quality\n\nOn %d held-out rows.\n\n| metric | this version | champion |\n| --- | ---: | ---: |\n", in.JudgedRows)
+	for _, name := range slices.Sorted(maps.Keys(in.Metrics)) {
+		previous := ""
+		if v, ok := in.Previous[name]; ok {
+			previous = fmt.Sprintf("%.4f", v)
+		}
+		fmt.Fprintf(&b, "| %s | %.4f | %s |\n", name, in.Metrics[name], previous)
+	}
+	if c := in.Comparison; c != nil {
+		fmt.Fprintf(&b, "\nAgainst version %d on the same %d rows: %s differs by %+.4f, lower %.0f %% bound %+.4f.\n",
+			in.Champion, c.Rows, c.Metric, c.Difference, 100*c.Confidence, c.Lower)
+	}
+	if d := in.Disparity; d != nil {
+		fmt.Fprintf(&b, "\n%s differs by %.4f between groups (worst %s, best %s; %d groups judged, %d too small).\n",
+			d.Metric, d.Value, d.Worst.Name, d.Best.Name, d.Judged, d.Small)
+	}
+	fmt.Fprintf(&b, "\n## Gates\n\n%s\n\n", in.Verdict.Outcome)
+	for _, r := range in.Verdict.Reasons {
+		fmt.Fprintf(&b, "- %s: %s\n", r.Outcome, r.Message)
+	}
+	return b.Bytes()
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none named"
+	}
+	return s
+}

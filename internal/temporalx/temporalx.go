@@ -1,0 +1,90 @@
+// Package temporalx is how this project's processes talk to Temporal: one way to connect, one set of worker options,
+// structured logs. Nothing but it and testkit imports the Temporal SDK under internal/.
+package temporalx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/contrib/envconfig"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+)
+
+// Connection names a Temporal server beyond what the environment and the profile say; empty fields keep theirs.
+type Connection struct {
+	Address   string
+	Namespace string
+	Profile   string
+	Identity  string
+}
+
+// Options gathers a client's options: profile file, then TEMPORAL_* variables, then c.
+func Options(c Connection, logger *slog.Logger) (client.Options, error) {
+	o, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{ConfigFileProfile: c.Profile})
+	if err != nil {
+		return o, fmt.Errorf("temporal configuration: %w", err)
+	}
+	if c.Address != "" {
+		o.HostPort = c.Address
+	}
+	if c.Namespace != "" {
+		o.Namespace = c.Namespace
+	}
+	if c.Identity != "" {
+		o.Identity = c.Identity
+	}
+	o.Logger = log.NewStructuredLogger(logger)
+	return o, nil
+}
+
+// Dial connects and checks that the server answers, within ten seconds.
+func Dial(ctx context.Context, c Connection, logger *slog.Logger) (client.Client, error) {
+	o, err := Options(c, logger)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	address := o.HostPort
+	if address == "" {
+		address = client.DefaultHostPort
+	}
+	t, err := client.DialContext(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("temporal at %s doesn't answer: %w (TEMPORAL_ADDRESS names another; `starter dev` starts one)", address, err)
+	}
+	return t, nil
+}
+
+// WorkerOptions bound what one worker does at once. slots is the number of activities.
+func WorkerOptions(slots int, stop time.Duration) worker.Options {
+	return worker.Options{
+		MaxConcurrentActivityExecutionSize: slots,
+		WorkerStopTimeout:                  stop,
+		EnableLoggingInReplay:              false,
+	}
+}
+
+// Executions answers whether workflows are open, by Temporal.
+type Executions struct {
+	Client client.Client
+}
+
+// Running reports whether a workflow with this id is open; one that isn't known isn't.
+func (e Executions) Running(ctx context.Context, id string) (bool, error) {
+	d, err := e.Client.DescribeWorkflowExecution(ctx, id, "")
+	if _, missing := errors.AsType[*serviceerror.NotFound](err); missing {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
+}

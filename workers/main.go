@@ -1,0 +1,55 @@
+// Command worker hosts leanloop's workflows and activities. Its roles choose the task queues: lifecycle (workflows and
+// light activities, and it looks for landed files), data (reads whole data sets) and train.
+//
+//	worker [--roles lifecycle,data,train] [--listen 127.0.0.1:7400]
+//	worker health            exit 0 if the worker at --listen is ready
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := command().ExecuteContext(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "worker:", err)
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	c := configFromEnv(os.Getenv)
+	cmd := &cobra.Command{
+		Use:           "worker",
+		Short:         "Host leanloop's workflows and activities",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := c.validate(); err != nil {
+				return err
+			}
+			logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel}))
+			return run(cmd.Context(), c, logger)
+		},
+	}
+	c.flags(cmd.Flags())
+	health := &cobra.Command{
+		Use:   "health",
+		Short: "Ask the worker at --listen whether it is ready",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return askHealth(cmd.Context(), c.Listen) },
+	}
+	health.Flags().StringVar(&c.Listen, "listen", c.Listen, "address of the worker's health endpoint")
+	cmd.AddCommand(health)
+	return cmd
+}

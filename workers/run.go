@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/leanloop/leanloop/activities"
+	"github.com/leanloop/leanloop/internal/intake"
+	"github.com/leanloop/leanloop/internal/notify"
+	"github.com/leanloop/leanloop/internal/objectstore"
+	"github.com/leanloop/leanloop/internal/temporalx"
+	"github.com/leanloop/leanloop/internal/timeseries"
+	"github.com/leanloop/leanloop/workflows"
+)
+
+// lightSlots bounds light activities: small reads and writes, so many at once do no harm.
+const lightSlots = 50
+
+// run serves until ctx ends, then lets running activities finish within the stop timeout.
+func run(ctx context.Context, c *config, log *slog.Logger) error {
+	temporal, err := temporalx.Dial(ctx, c.Temporal, log)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	s3, err := objectstore.NewS3(ctx, objectstore.S3Config{})
+	if err != nil {
+		return err
+	}
+	store := s3.Bucket(c.Bucket)
+	if err := objectstore.Probe(ctx, store); err != nil {
+		return fmt.Errorf("bucket %s: %w", c.Bucket, err)
+	}
+	a, err := newActivities(c, store, s3, temporal, log)
+	if err != nil {
+		return err
+	}
+	workers := a.workers(c, temporal)
+	var sweeper *intake.Sweeper
+	if c.has(roleLifecycle) {
+		sweeper = intake.New(store, s3, sender(temporal), intake.Config{Every: c.Sweep}, log)
+	}
+	ready := &atomic.Bool{}
+	server, err := listen(c.Listen, ready, sweeper, log)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = server.Close() }()
+	fatal := make(chan error, len(workers))
+	for i, w := range workers {
+		if err := w.Start(); err != nil {
+			return fmt.Errorf("worker: %w", err)
+		}
+		defer workers[i].Stop()
+	}
+	if sweeper != nil {
+		go sweeper.Run(ctx)
+	}
+	ready.Store(true)
+	log.Info("worker ready", "roles", c.Roles, "listen", c.Listen, "bucket", c.Bucket)
+	select {
+	case <-ctx.Done():
+		log.Info("stopping", "within", c.Stop)
+		return nil
+	case err := <-fatal:
+		return err
+	}
+}
+
+// host is every activity of this project, with its ports.
+type host struct {
+	planner   *activities.Planner
+	runs      *activities.Runs
+	ingester  *activities.Ingester
+	snapshots *activities.Snapshots
+	trainer   *activities.Trainer
+	evaluator *activities.Evaluator
+	registrar *activities.Registrar
+	traffic   *activities.Traffic
+	measurer  *activities.Measurer
+	monitors  *activities.Monitors
+	messenger *activities.Messenger
+}
+
+func newActivities(c *config, store objectstore.Store, landing objectstore.Buckets, temporal client.Client, log *slog.Logger) (*host, error) {
+	lake := &activities.Lake{Store: store, Landing: landing, Scratch: c.Scratch, Now: time.Now}
+	notifier, err := newNotifier(c, log)
+	if err != nil {
+		return nil, err
+	}
+	h := &host{
+		planner:   &activities.Planner{Lake: lake},
+		ingester:  &activities.Ingester{Lake: lake},
+		snapshots: &activities.Snapshots{Lake: lake},
+		trainer:   &activities.Trainer{Lake: lake, Secrets: os.LookupEnv},
+		evaluator: &activities.Evaluator{Lake: lake},
+		registrar: &activities.Registrar{Lake: lake},
+		traffic:   &activities.Traffic{Lake: lake},
+		measurer:  &activities.Measurer{},
+		monitors:  &activities.Monitors{Lake: lake},
+		messenger: &activities.Messenger{Lake: lake, Notifier: notifier, RunURL: runURL(c)},
+	}
+	h.runs = &activities.Runs{Lake: lake, Executions: temporalx.Executions{Client: temporal}, Traffic: h.traffic}
+	if c.Influx.URL != "" {
+		metrics, err := timeseries.NewInflux(c.Influx)
+		if err != nil {
+			return nil, err
+		}
+		h.measurer.Metrics, h.monitors.Metrics = metrics, metrics
+	}
+	return h, nil
+}
+
+func newNotifier(c *config, log *slog.Logger) (notify.Notifier, error) {
+	if c.SlackToken == "" {
+		return notify.NewLog(log), nil
+	}
+	slack, err := notify.NewSlack(notify.SlackConfig{Token: c.SlackToken})
+	if err != nil {
+		return nil, err
+	}
+	return notify.NewMulti(notify.NewLog(log), slack), nil
+}
+
+// runURL links to a workflow in the Temporal UI.
+func runURL(c *config) func(string) string {
+	if c.UIURL == "" {
+		return nil
+	}
+	namespace := either(c.Temporal.Namespace, either(os.Getenv("TEMPORAL_NAMESPACE"), "default"))
+	return func(id string) string {
+		return fmt.Sprintf("%s/namespaces/%s/workflows/%s", c.UIURL, url.PathEscape(namespace), url.PathEscape(id))
+	}
+}
+
+// workers makes one worker for each task queue of the roles.
+func (h *host) workers(c *config, temporal client.Client) []worker.Worker {
+	var all []worker.Worker
+	if c.has(roleLifecycle) {
+		w := worker.New(temporal, workflows.QueueLifecycle, temporalx.WorkerOptions(lightSlots, c.Stop))
+		workflows.Register(w)
+		for _, a := range []any{h.planner, h.runs, h.ingester, h.registrar, h.traffic, h.measurer, h.messenger} {
+			w.RegisterActivity(a)
+		}
+		all = append(all, w)
+	}
+	if c.has(roleData) {
+		w := worker.New(temporal, workflows.QueueData, dataOptions(c.DataSlots, c.Stop))
+		for _, a := range []any{h.ingester, h.snapshots, h.evaluator, h.registrar, h.monitors} {
+			w.RegisterActivity(a)
+		}
+		all = append(all, w)
+	}
+	if c.has(roleTrain) {
+		w := worker.New(temporal, workflows.QueueTrain, dataOptions(c.TrainSlots, c.Stop))
+		w.RegisterActivity(h.trainer)
+		all = append(all, w)
+	}
+	return all
+}
+
+// dataOptions are those of a queue that carries activities only.
+func dataOptions(slots int, stop time.Duration) worker.Options {
+	o := temporalx.WorkerOptions(slots, stop)
+	o.DisableWorkflowWorker = true
+	return o
+}
+
+// sender tells a model's entity of a landed file, starting the entity if it doesn't run.
+func sender(temporal client.Client) intake.Sender {
+	return func(ctx context.Context, l intake.Landed) error {
+		o := activities.Object{
+			Bucket: l.Bucket, Key: l.Object.Key, ETag: l.Object.ETag, VersionID: l.Object.VersionID, Size: l.Object.Size, Modified: l.Object.Modified,
+		}
+		t := activities.Trigger{Kind: activities.TriggerData, Key: o.Identity(), Object: &o, Via: "landing", At: time.Now().UTC()}
+		_, err := temporal.SignalWithStartWorkflow(ctx, workflows.ModelID(l.Model), workflows.SignalTrigger, t,
+			workflows.ModelOptions(l.Model), workflows.TypeModel, workflows.ModelInput{Model: l.Model})
+		return err
+	}
+}
+
+// listen serves health and S3 events.
+func listen(address string, ready *atomic.Bool, sweeper *intake.Sweeper, log *slog.Logger) (*http.Server, error) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		if !ready.Load() {
+			http.Error(w, "starting", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = fmt.Fprintln(w, "ok")
+	})
+	if sweeper != nil {
+		mux.Handle("/events/s3", intake.Handler(sweeper, log))
+	}
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen for health and events: %w", err)
+	}
+	s := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute}
+	go func() {
+		if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("health listener ended", "error", err)
+		}
+	}()
+	return s, nil
+}
+
+// askHealth is for container health checks: the image has no other client.
+func askHealth(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/healthz", nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", address, res.Status)
+	}
+	return nil
+}

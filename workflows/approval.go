@@ -1,0 +1,202 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/leanloop/leanloop/activities"
+	"github.com/leanloop/leanloop/internal/approval"
+)
+
+// approvalDesk takes decisions while a version waits for them. Updates and signals are judged by the same function,
+// approval.Decide; the first decision that settles it wins.
+type approvalDesk struct {
+	state *ApprovalState // nil: nothing to decide
+}
+
+// open starts a round of deciding over evidence.
+func (d *approvalDesk) open(r approval.Request, e activities.Evidence, s activities.EvaluateSummary) {
+	d.state = &ApprovalState{Request: r, Status: approval.Status{Outcome: approval.Open}, Evidence: e, Summary: s}
+}
+
+// validate refuses what can be refused without recording it: the caller learns why at once.
+func (d *approvalDesk) validate(ctx workflow.Context, in approval.Decision) error {
+	if in.Kind != approval.Approve && in.Kind != approval.Reject {
+		return temporal.NewApplicationError(fmt.Sprintf("decision %q: want %s or %s", in.Kind, approval.Approve, approval.Reject), ErrorInvalid)
+	}
+	if in.ID == "" || in.Actor == "" {
+		return temporal.NewApplicationError("a decision needs an id and an actor", ErrorInvalid)
+	}
+	if d.state == nil {
+		return temporal.NewApplicationError("no version waits for a decision in this run", ErrorRefused)
+	}
+	in.At = workflow.Now(ctx)
+	if _, err := approval.Decide(d.state.Request, d.state.Status, in); err != nil {
+		return temporal.NewApplicationError(err.Error(), ErrorRefused)
+	}
+	return nil
+}
+
+// verdict is what a decision came to, as it is recorded in history.
+type verdict struct {
+	Status  approval.Status `json:"status"`
+	Refused string          `json:"refused,omitempty"`
+}
+
+// decide records the judgement first, without yielding, so that of two decisions in one task exactly one stands and a
+// later version of approval.Decide can't change what was decided.
+func (d *approvalDesk) decide(ctx workflow.Context, in approval.Decision) (approval.Status, error) {
+	if d.state == nil {
+		return approval.Status{}, temporal.NewApplicationError("no version waits for a decision in this run", ErrorRefused)
+	}
+	in.At = workflow.Now(ctx)
+	var v verdict
+	recorded := workflow.SideEffect(ctx, func(workflow.Context) any {
+		s, err := approval.Decide(d.state.Request, d.state.Status, in)
+		if err != nil {
+			return verdict{Status: s, Refused: err.Error()}
+		}
+		return verdict{Status: s}
+	})
+	if err := recorded.Get(&v); err != nil {
+		return approval.Status{}, err
+	}
+	d.state.Status = v.Status
+	if v.Refused != "" {
+		return v.Status, temporal.NewApplicationError(v.Refused, ErrorRefused)
+	}
+	return v.Status, nil
+}
+
+// settled says that the round is decided.
+func (d *approvalDesk) settled() bool {
+	return d.state != nil && !d.state.Status.IsOpen()
+}
+
+// handle registers the run's messages: decisions by update and by signal, stop, and the query.
+func (l *lifecycle) handle(ctx workflow.Context) error {
+	l.approval = &approvalDesk{}
+	if err := workflow.SetQueryHandler(ctx, QueryState, func() (LifecycleState, error) { return l.state, nil }); err != nil {
+		return err
+	}
+	if err := workflow.SetUpdateHandlerWithOptions(ctx, UpdateDecide,
+		func(ctx workflow.Context, d approval.Decision) (approval.Status, error) {
+			s, err := l.approval.decide(ctx, d)
+			l.describe(ctx)
+			return s, err
+		},
+		workflow.UpdateHandlerOptions{Validator: l.approval.validate, Description: "approve or reject the version that waits"},
+	); err != nil {
+		return err
+	}
+	if err := workflow.SetUpdateHandlerWithOptions(ctx, UpdateStop, l.stopRun,
+		workflow.UpdateHandlerOptions{Validator: l.validateStop, Description: "end the run: cancelled or superseded"},
+	); err != nil {
+		return err
+	}
+	signals := workflow.GetSignalChannelWithOptions(ctx, SignalDecision, workflow.SignalChannelOptions{Description: "approve or reject the version that waits"})
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		for {
+			var d approval.Decision
+			if !signals.Receive(ctx, &d) {
+				return
+			}
+			if _, err := l.approval.decide(ctx, d); err != nil {
+				l.note("decision refused: %s", reason(err))
+			}
+			l.describe(ctx)
+		}
+	})
+	return nil
+}
+
+func (l *lifecycle) validateStop(_ workflow.Context, s Stop) error {
+	switch {
+	case s.Outcome != activities.Cancelled && s.Outcome != activities.Superseded:
+		return temporal.NewApplicationError(fmt.Sprintf("stop with outcome %q: want %s or %s", s.Outcome, activities.Cancelled, activities.Superseded), ErrorInvalid)
+	case s.Actor == "":
+		return temporal.NewApplicationError("a stop needs an actor", ErrorInvalid)
+	case l.result.Outcome != "":
+		return temporal.NewApplicationError("the run has ended: "+l.result.Outcome, ErrorRefused)
+	}
+	return nil
+}
+
+func (l *lifecycle) stopRun(_ workflow.Context, s Stop) (bool, error) {
+	if l.stop == nil {
+		l.stop = &s
+		l.cancel()
+	}
+	return true, nil
+}
+
+// approve asks people and waits for them. An approval whose evidence moved meanwhile (a person rolled the champion
+// back, say) is void: the version is evaluated again and asked about again.
+func (l *lifecycle) approve(ctx workflow.Context) error {
+	for {
+		s, err := l.ask(ctx)
+		if err != nil {
+			return err
+		}
+		in := activities.DecisionInput{
+			Model: l.in.Model, Lifecycle: l.result.ID, Round: l.round, Evidence: l.version.Evidence, RequestedBy: l.in.RequestedBy,
+		}
+		switch s.Outcome {
+		case approval.Approved:
+			last := s.Approvals[len(s.Approvals)-1]
+			in.Approved, in.Approvers, in.Via, in.Reason = true, s.Approvers(), last.Via, last.Reason
+		case approval.Rejected:
+			in.Approvers, in.Via, in.Reason = []string{s.Rejection.Actor}, s.Rejection.Via, s.Rejection.Reason
+		default:
+			in.Via, in.Reason = "timer", fmt.Sprintf("no decision within %s", l.settings.Approval.Timeout.D())
+		}
+		out, err := call(ctx, quick(), registrar.Decide, in)
+		if err != nil {
+			return err
+		}
+		switch {
+		case s.Outcome == approval.Rejected:
+			return end(activities.Rejected, "rejected by %s: %s", in.Approvers[0], in.Reason)
+		case s.Outcome != approval.Approved:
+			return end(activities.TimedOut, "%s", in.Reason)
+		case out.Void == "":
+			l.detail("by %v", in.Approvers)
+			return nil
+		}
+		l.note("approval void: %s; evaluating again", out.Void)
+		if err := l.judge(ctx); err != nil {
+			return err
+		}
+		if err := l.register(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// ask opens one round and waits until it is settled or its deadline has passed.
+func (l *lifecycle) ask(ctx workflow.Context) (approval.Status, error) {
+	now := workflow.Now(ctx)
+	request := approval.Request{
+		Evidence: l.version.Evidence.Digest, RequestedBy: l.in.RequestedBy, Policy: l.settings.Approval,
+		OpenedAt: now, Deadline: now.Add(l.settings.Approval.Timeout.D()),
+	}
+	l.approval.open(request, l.version.Evidence, l.judged.Summary)
+	l.state.Approval = l.approval.state
+	l.status(ctx, "waiting", "for %d of %v until %s", max(1, request.Policy.Quorum), request.Policy.Approvers, request.Deadline.Format(time.RFC3339))
+	l.tell(ctx, activities.MessageApproval, "")
+	decided, err := workflow.AwaitWithTimeout(ctx, request.Deadline.Sub(workflow.Now(ctx)), l.approval.settled)
+	if err != nil {
+		l.approval.state = nil
+		return approval.Status{}, err
+	}
+	s := l.approval.state.Status
+	if !decided {
+		s.Outcome = approval.Expired
+	}
+	l.state.Approval = l.approval.state
+	l.approval.state = nil
+	return s, nil
+}

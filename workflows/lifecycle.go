@@ -1,0 +1,316 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/leanloop/leanloop/activities"
+)
+
+// The activities that this package calls, for their method expressions only.
+var (
+	planner   *activities.Planner
+	runs      *activities.Runs
+	ingester  *activities.Ingester
+	snapshots *activities.Snapshots
+	trainer   *activities.Trainer
+	evaluator *activities.Evaluator
+	registrar *activities.Registrar
+	traffic   *activities.Traffic
+	measurer  *activities.Measurer
+	monitors  *activities.Monitors
+	messenger *activities.Messenger
+)
+
+// Lifecycle takes landed files, or a reason to retrain, to a served model or to a reason why not:
+// ingest, validate, snapshot, train, evaluate, register, approve, canary, promote.
+//
+// It completes with the outcome for everything that a team decides or a gate refuses; only what broke fails the
+// workflow. The champion is untouched unless the outcome is promoted.
+func Lifecycle(ctx workflow.Context, in activities.LifecycleInput) (activities.LifecycleResult, error) {
+	l := newLifecycle(ctx, in)
+	if err := l.handle(ctx); err != nil {
+		return l.result, err
+	}
+	err := l.run(ctx)
+	return l.finish(ctx, err)
+}
+
+// lifecycle is one run's state.
+type lifecycle struct {
+	in     activities.LifecycleInput
+	result activities.LifecycleResult
+	state  LifecycleState
+	began  time.Time // of the current stage
+
+	settings activities.RunSettings
+	files    []activities.IngestOutput
+	snapshot activities.SnapshotOutput
+	asOf     time.Time
+	train    activities.TrainOutput
+	judged   activities.EvaluateOutput
+	version  activities.RegisterOutput
+	round    int // evaluations so far
+
+	approval *approvalDesk
+	stop     *Stop
+	cancel   workflow.CancelFunc
+	exposed  bool // the version may have traffic: cleanup takes it away
+}
+
+// ended is how a stage says that the run is over for a reason that isn't a fault.
+type ended struct{ outcome, reason string }
+
+func (e *ended) Error() string { return e.outcome + ": " + e.reason }
+
+func end(outcome, format string, args ...any) error {
+	return &ended{outcome: outcome, reason: fmt.Sprintf(format, args...)}
+}
+
+func newLifecycle(ctx workflow.Context, in activities.LifecycleInput) *lifecycle {
+	id := LifecycleID(in.Model, in.Number)
+	return &lifecycle{
+		in: in,
+		result: activities.LifecycleResult{
+			ID: id, Model: in.Model, Number: in.Number, Trigger: triggerOf(in), Started: workflow.Now(ctx).UTC(),
+		},
+		state: LifecycleState{ID: id, Model: in.Model},
+		asOf:  workflow.Now(ctx).UTC(),
+	}
+}
+
+// triggerOf names what started a run: the trigger that asked for training, a person first.
+func triggerOf(in activities.LifecycleInput) string {
+	best := activities.TriggerData
+	rank := map[string]int{activities.TriggerData: 1, activities.TriggerCron: 2, activities.TriggerQuality: 3, activities.TriggerDrift: 4, activities.TriggerPerson: 5}
+	for _, t := range in.Triggers {
+		if rank[t.Kind] > rank[best] {
+			best = t.Kind
+		}
+	}
+	return best
+}
+
+// run is the lifecycle, stage by stage. A stage that returns an *ended error closes the run with that outcome.
+func (l *lifecycle) run(ctx workflow.Context) error {
+	ctx, l.cancel = workflow.WithCancel(ctx)
+	if err := l.setup(ctx); err != nil {
+		return err
+	}
+	stages := []struct {
+		name string
+		do   func(workflow.Context) error
+	}{
+		{"ingest", l.ingest},
+		{"validate", l.validate},
+		{"snapshot", l.takeSnapshot},
+		{"train", l.trainModel},
+		{"evaluate", l.judge},
+		{"register", l.register},
+		{"approve", l.approve},
+		{"canary", l.canary},
+		{"promote", l.promote},
+	}
+	for _, s := range stages {
+		l.enter(ctx, s.name)
+		err := s.do(ctx)
+		l.leave(ctx, err)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setup pins the run's settings from its spec.
+func (l *lifecycle) setup(ctx workflow.Context) error {
+	settings, err := call(ctx, quick(), runs.Settings, activities.SettingsInput{Model: l.in.Model, Spec: l.in.Spec})
+	l.settings = settings
+	if err != nil {
+		return fmt.Errorf("read spec %s: %w", l.in.Spec, err)
+	}
+	return nil
+}
+
+// takeSnapshot fixes what is trained on, or ends the run: nothing new, nothing to train, or not asked to train.
+func (l *lifecycle) takeSnapshot(ctx workflow.Context) error {
+	if !l.in.Train {
+		return end(activities.Unchanged, "%d file(s) accepted; no training: %s", len(l.result.Files), l.in.Why)
+	}
+	out, err := call(ctx, dataScan(), snapshots.Take, activities.SnapshotInput{
+		Model: l.in.Model, Spec: l.in.Spec, Lifecycle: l.result.ID, AsOf: l.asOf, Force: l.in.Force,
+	})
+	if err != nil {
+		return err
+	}
+	l.snapshot, l.result.Snapshot, l.result.Rows = out, out.Digest, out.Rows
+	l.state.Snapshot, l.state.Rows = out.Digest, out.Rows
+	switch {
+	case out.Problem != "":
+		return end(activities.ValidationFailed, "%s", out.Problem)
+	case out.Unchanged > 0:
+		return end(activities.Unchanged, "version %d was made from the same snapshot and spec", out.Unchanged)
+	}
+	l.detail("%d rows of %d file(s): %d train, %d validation, %d test", out.Rows, out.Files, out.Train, out.Validation, out.Test)
+	return workflow.UpsertTypedSearchAttributes(ctx, AttributeSnapshot.ValueSet(out.Digest))
+}
+
+// trainModel loops over attempts and counts the budgets by cause. Each attempt has a token of its own, so that a late
+// one can't write over another.
+func (l *lifecycle) trainModel(ctx workflow.Context) error {
+	left := l.settings.Retries
+	for attempt := 1; ; attempt++ {
+		token := fmt.Sprintf("%03d-%s", attempt, workflow.GetInfo(ctx).WorkflowExecution.RunID[:8])
+		out, err := call(ctx, training(l.settings.TrainTimeout), trainer.Train, activities.TrainInput{
+			Model: l.in.Model, Spec: l.in.Spec, Lifecycle: l.result.ID, Number: l.in.Number,
+			Snapshot: l.snapshot.Digest, AsOf: l.asOf, Attempt: attempt, Token: token,
+		})
+		if err == nil {
+			l.train, l.result.Trained, l.result.Cost = out, true, l.result.Cost+out.Cost
+			l.detail("%d rows in %.1f s, attempt %d", out.TrainRows, out.Seconds, attempt)
+			return nil
+		}
+		if temporal.IsCanceledError(err) || ctx.Err() != nil {
+			return err
+		}
+		budget, cause := &left.Infrastructure, "infrastructure"
+		switch errorType(err) {
+		case activities.ErrorPreempted:
+			budget, cause = &left.Preemption, "preemption"
+		case activities.ErrorScript, activities.ErrorTrainTimeout:
+			budget, cause = &left.Script, "script"
+		case activities.ErrorTrainInput:
+			return end(activities.Failed, "train: %s", reason(err))
+		}
+		if *budget <= 0 {
+			return end(activities.Failed, "train: %s (attempt %d; no %s retries left)", reason(err), attempt, cause)
+		}
+		*budget--
+		l.note("attempt %d failed (%s): %s", attempt, cause, reason(err))
+		l.describe(ctx)
+		// A worker that is gone needs no pause; a script that fails at once must not spin.
+		if err := workflow.Sleep(ctx, time.Duration(min(attempt, 30))*time.Second); err != nil {
+			return err
+		}
+	}
+}
+
+// judge evaluates on the test rows, beside the champion, and ends the run where a gate fails.
+func (l *lifecycle) judge(ctx workflow.Context) error {
+	l.round++
+	out, err := call(ctx, dataScan(), evaluator.Evaluate, activities.EvaluateInput{
+		Model: l.in.Model, Spec: l.in.Spec, Lifecycle: l.result.ID, Number: l.in.Number, Round: l.round,
+		Snapshot: l.snapshot.Digest, AsOf: l.asOf, Train: l.train,
+	})
+	if err != nil {
+		return err
+	}
+	l.judged, l.state.Champion = out, out.Summary.Champion
+	v := out.Summary.Verdict
+	l.detail("%s on %d rows", v.Outcome, out.Summary.JudgedRows)
+	if v.Failed() {
+		return end(activities.GateFailed, "%s", v.Why())
+	}
+	return nil
+}
+
+func (l *lifecycle) register(ctx workflow.Context) error {
+	out, err := call(ctx, dataScan(), registrar.Register, activities.RegisterInput{
+		Model: l.in.Model, Spec: l.in.Spec, Lifecycle: l.result.ID, Number: l.in.Number,
+		Snapshot: l.snapshot, Train: l.train, Evaluate: l.judged,
+	})
+	if err != nil {
+		return err
+	}
+	l.version, l.result.Version, l.state.Version = out, out.Version, out.Version
+	l.detail("version %d", out.Version)
+	return nil
+}
+
+// canary gives the version a little real traffic. The first version has no champion to be compared with: it skips.
+func (l *lifecycle) canary(ctx workflow.Context) error {
+	if l.judged.Summary.Champion == 0 {
+		l.skip("no champion yet")
+		return nil
+	}
+	l.exposed = true
+	out, err := l.runCanary(ctx)
+	if err != nil {
+		if temporal.IsCanceledError(err) || ctx.Err() != nil {
+			return err
+		}
+		return end(activities.RolledBack, "canary: %s", reason(err))
+	}
+	if out.Outcome != activities.Promoted {
+		return end(activities.RolledBack, "%s", out.Reason)
+	}
+	l.detail("%s", out.Reason)
+	return nil
+}
+
+// runCanary starts the model's canary. Its id is the model's: one left over by an earlier run is cancelled first and
+// waited for.
+func (l *lifecycle) runCanary(ctx workflow.Context) (activities.CanaryResult, error) {
+	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
+		WorkflowID:          CanaryID(l.in.Model),
+		TaskQueue:           QueueLifecycle,
+		WaitForCancellation: true,
+		StaticSummary:       fmt.Sprintf("version %d against %d", l.version.Version, l.judged.Summary.Champion),
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			AttributeModel.ValueSet(l.in.Model), AttributeTeam.ValueSet(l.in.Team), AttributeStage.ValueSet("canary")),
+	})
+	in := activities.CanaryInput{
+		Model: l.in.Model, Version: l.version.Version, Champion: l.judged.Summary.Champion, Epoch: l.judged.Summary.Epoch,
+		Lifecycle: l.result.ID, Spec: l.in.Spec, Team: l.in.Team,
+	}
+	var out activities.CanaryResult
+	for try := 1; ; try++ {
+		child := workflow.ExecuteChildWorkflow(ctx, Canary, in)
+		var started *temporal.ChildWorkflowExecutionAlreadyStartedError
+		err := child.GetChildWorkflowExecution().Get(ctx, nil)
+		if errors.As(err, &started) && try <= 10 {
+			_ = workflow.RequestCancelExternalWorkflow(ctx, CanaryID(l.in.Model), "").Get(ctx, nil)
+			if err := workflow.Sleep(ctx, time.Duration(try)*time.Second); err != nil {
+				return out, err
+			}
+			continue
+		}
+		if err != nil {
+			return out, fmt.Errorf("start: %w", err)
+		}
+		return out, child.Get(ctx, &out)
+	}
+}
+
+// promote makes the version the champion and waits for gateways to follow.
+func (l *lifecycle) promote(ctx workflow.Context) error {
+	l.exposed = true
+	out, err := call(ctx, quick(), traffic.Promote, activities.PromoteInput{
+		Model: l.in.Model, Version: l.version.Version, Champion: l.judged.Summary.Champion, Epoch: l.judged.Summary.Epoch,
+		Lifecycle: l.result.ID, Actor: l.actor(), Via: "lifecycle",
+	})
+	if err != nil {
+		return end(activities.RolledBack, "promotion refused: %s", reason(err))
+	}
+	l.exposed, l.result.Outcome, l.result.Champion = false, activities.Promoted, l.version.Version
+	l.result.HeadSeq, l.result.HeadHash = out.Seq, out.Hash
+	seen, err := call(ctx, confirming(confirmWithin), traffic.Confirm, activities.ConfirmInput{
+		Model: l.in.Model, Seq: out.Seq, Within: confirmWithin,
+	})
+	switch {
+	case err != nil:
+		l.note("promotion stands; gateways not confirmed: %s", reason(err))
+	case !seen.Confirmed:
+		l.note("promotion stands; gateways behind: %v", seen.Missing)
+	default:
+		l.detail("version %d serves, confirmed by %d gateway(s)", l.version.Version, seen.Gateways)
+	}
+	return nil
+}
+
+// actor is who a ledger entry names for what the run does by itself.
+func (l *lifecycle) actor() string { return "leanloop:" + l.result.ID }

@@ -1,0 +1,69 @@
+package workflows
+
+import (
+	"strings"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/leanloop/leanloop/activities"
+)
+
+// ingest reads each landed object once: hash, parse, check, store.
+func (l *lifecycle) ingest(ctx workflow.Context) error {
+	if len(l.in.Objects) == 0 {
+		l.skip("no new file")
+		return nil
+	}
+	pending := make([]workflow.Future, len(l.in.Objects))
+	for i, o := range l.in.Objects {
+		pending[i] = workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, dataScan()), ingester.Ingest, activities.IngestInput{
+			Model: l.in.Model, Spec: l.in.Spec, Lifecycle: l.result.ID, Object: o,
+		})
+	}
+	rows := 0
+	for _, f := range pending {
+		var out activities.IngestOutput
+		if err := f.Get(ctx, &out); err != nil {
+			return err
+		}
+		l.files = append(l.files, out)
+		rows += out.Rows
+	}
+	l.result.Rows, l.state.Rows = rows, rows
+	l.detail("%d file(s), %d rows", len(l.files), rows)
+	return nil
+}
+
+// validate lets files that keep their contract into the data set's index, in the order they landed. The run goes on
+// while one did; a run that a person or a monitor asked for goes on with the data there is.
+func (l *lifecycle) validate(ctx workflow.Context) error {
+	if len(l.files) == 0 {
+		l.skip("no new file")
+		return nil
+	}
+	var refused []string
+	for _, f := range l.files {
+		out, err := call(ctx, quick(), ingester.Validate, activities.ValidateInput{
+			Model: l.in.Model, Spec: l.in.Spec, Lifecycle: l.result.ID, File: f,
+		})
+		if err != nil {
+			return err
+		}
+		if !out.Accepted {
+			refused = append(refused, out.Reason)
+			continue
+		}
+		l.result.Files = append(l.result.Files, f.SHA256)
+	}
+	for _, r := range refused {
+		l.note("refused: %s", r)
+	}
+	if len(refused) > 0 {
+		l.tell(ctx, activities.MessageRefused, strings.Join(refused, "\n"))
+	}
+	if len(l.result.Files) == 0 && triggerOf(l.in) == activities.TriggerData {
+		return end(activities.ValidationFailed, "%s", strings.Join(refused, "; "))
+	}
+	l.detail("%d accepted, %d refused", len(l.result.Files), len(refused))
+	return nil
+}

@@ -1,0 +1,79 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/leanloop/leanloop/activities"
+)
+
+// finish closes the run whatever happened, on a context that cancellation doesn't reach: traffic back, record written,
+// people and the model told.
+func (l *lifecycle) finish(ctx workflow.Context, err error) (activities.LifecycleResult, error) {
+	parent := ctx
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	fault := l.conclude(parent, err)
+	l.state.Outcome, l.state.Reason, l.state.Stage = l.result.Outcome, l.result.Reason, "done"
+	if l.exposed {
+		out, err := call(ctx, quick(), traffic.Rollback, activities.RollbackInput{
+			Model: l.in.Model, Version: l.version.Version, Lifecycle: l.result.ID, Actor: l.actor(), Via: "lifecycle", Reason: l.result.Reason,
+		})
+		if err != nil {
+			l.note("rollback not recorded, the lease ends the traffic: %s", reason(err))
+		}
+		l.result.HeadSeq, l.result.HeadHash = max(l.result.HeadSeq, out.Seq), out.Hash
+	}
+	l.result.Ended = workflow.Now(ctx).UTC()
+	l.result.Stages = l.state.Stages
+	closed, err := call(ctx, quick(), runs.Close, l.result)
+	if err != nil {
+		workflow.GetLogger(ctx).Error("run record not written", "lifecycle", l.result.ID, "error", err)
+	}
+	l.result = keepResult(l.result, closed)
+	_ = workflow.UpsertTypedSearchAttributes(ctx, AttributeOutcome.ValueSet(l.result.Outcome), AttributeStage.ValueSet("done"))
+	l.describe(ctx)
+	l.tell(ctx, activities.MessageClosed, l.result.Reason)
+	done := workflow.SignalExternalWorkflow(ctx, ModelID(l.in.Model), "", SignalFinished, Finished{Number: l.in.Number, Result: l.result})
+	if err := done.Get(ctx, nil); err != nil {
+		workflow.GetLogger(ctx).Warn("model not told", "lifecycle", l.result.ID, "error", err)
+	}
+	return l.result, fault
+}
+
+// keepResult prefers the record that is stored: a run that was closed before keeps its first end.
+func keepResult(mine, stored activities.LifecycleResult) activities.LifecycleResult {
+	if stored.Outcome == "" {
+		return mine
+	}
+	return stored
+}
+
+// conclude turns what ended the run into its outcome. Only a fault is returned: it fails the workflow.
+func (l *lifecycle) conclude(ctx workflow.Context, err error) error {
+	var e *ended
+	switch {
+	case err == nil:
+		l.result.Outcome = activities.Promoted
+		l.result.Reason = fmt.Sprintf("version %d is the champion", l.version.Version)
+		return nil
+	case l.stop != nil:
+		l.result.Outcome = l.stop.Outcome
+		l.result.Reason = fmt.Sprintf("%s by %s: %s", l.stop.Outcome, l.stop.Actor, l.stop.Reason)
+		return nil
+	case errors.As(err, &e):
+		l.result.Outcome, l.result.Reason = e.outcome, e.reason
+		if e.outcome == activities.Failed {
+			return temporal.NewNonRetryableApplicationError(e.reason, "LifecycleFailed", nil)
+		}
+		return nil
+	case ctx.Err() != nil || temporal.IsCanceledError(err):
+		l.result.Outcome, l.result.Reason = activities.Cancelled, "the workflow was cancelled"
+		return temporal.NewCanceledError(l.result.Reason)
+	default:
+		l.result.Outcome, l.result.Reason = activities.Failed, reason(err)
+		return temporal.NewNonRetryableApplicationError(l.state.Stage+": "+reason(err), "LifecycleFailed", err)
+	}
+}

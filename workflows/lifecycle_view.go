@@ -1,0 +1,74 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/leanloop/leanloop/activities"
+)
+
+// enter, leave, detail, note, skip and status keep what people see: stages with their times, and notes.
+func (l *lifecycle) enter(ctx workflow.Context, stage string) {
+	l.began = workflow.Now(ctx)
+	l.state.Stage = stage
+	l.state.Stages = append(l.state.Stages, activities.StageResult{Name: stage, Status: "running"})
+	_ = workflow.UpsertTypedSearchAttributes(ctx, AttributeStage.ValueSet(stage))
+	l.describe(ctx)
+}
+
+func (l *lifecycle) leave(ctx workflow.Context, err error) {
+	s := l.current()
+	s.Seconds = workflow.Now(ctx).Sub(l.began).Round(time.Millisecond).Seconds()
+	var e *ended
+	switch {
+	case err == nil && s.Status != "skipped":
+		s.Status = "done"
+	case err != nil && errors.As(err, &e) && e.outcome == activities.Unchanged:
+		s.Status, s.Detail = "done", e.reason
+	case err != nil:
+		s.Status, s.Detail = "failed", reason(err)
+	}
+	l.describe(ctx)
+}
+
+func (l *lifecycle) current() *activities.StageResult { return &l.state.Stages[len(l.state.Stages)-1] }
+
+func (l *lifecycle) detail(format string, args ...any) {
+	l.current().Detail = fmt.Sprintf(format, args...)
+}
+
+func (l *lifecycle) skip(why string) {
+	l.current().Status, l.current().Detail = "skipped", why
+}
+
+func (l *lifecycle) status(ctx workflow.Context, status, format string, args ...any) {
+	l.current().Status = status
+	l.detail(format, args...)
+	l.describe(ctx)
+}
+
+func (l *lifecycle) note(format string, args ...any) {
+	n := append(l.state.Notes, fmt.Sprintf(format, args...))
+	l.state.Notes = n[max(0, len(n)-recentRefusals):]
+}
+
+// describe writes the run's current details: what a person reads first in the Temporal UI.
+func (l *lifecycle) describe(ctx workflow.Context) {
+	workflow.SetCurrentDetails(ctx, renderLifecycle(l.state))
+}
+
+// tell sends people a message. That it fails is logged and never holds the run up: a message is a courtesy.
+func (l *lifecycle) tell(ctx workflow.Context, kind, text string) {
+	in := activities.MessageInput{Kind: kind, Text: text, Lifecycle: l.result.ID, Model: l.in.Model, Spec: l.in.Spec, Result: l.result, Round: l.round}
+	if kind == activities.MessageApproval {
+		in.Evidence, in.Summary = &l.version.Evidence, &l.judged.Summary
+	}
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		if _, err := call(ctx, notify(), messenger.Send, in); err != nil {
+			workflow.GetLogger(ctx).Warn("message not sent", "kind", kind, "error", err)
+		}
+	})
+}

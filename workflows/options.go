@@ -1,0 +1,97 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+)
+
+// Every retry and timeout, by name. Infrastructure is retried until the schedule-to-close deadline; activities mark
+// bad input and refusals as non-retryable themselves.
+
+// quick is a few small reads and writes: a ledger entry, a plan, a run record. A store that is away for a day is
+// waited for, since nothing else can be done.
+func quick() workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		TaskQueue:              QueueLifecycle,
+		StartToCloseTimeout:    30 * time.Second,
+		ScheduleToCloseTimeout: 24 * time.Hour,
+		RetryPolicy:            backoff(500*time.Millisecond, 30*time.Second),
+	}
+}
+
+// dataScan reads whole data sets, at the speed of the disk, with heartbeats.
+func dataScan() workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		TaskQueue:              QueueData,
+		StartToCloseTimeout:    2 * time.Hour,
+		ScheduleToCloseTimeout: 24 * time.Hour,
+		HeartbeatTimeout:       30 * time.Second,
+		RetryPolicy:            backoff(time.Second, time.Minute),
+	}
+}
+
+// training is one attempt: the workflow counts attempts itself, by cause. limit is the spec's timeout and the grace
+// after it; a worker that is gone is noticed after the heartbeat timeout.
+func training(limit time.Duration) workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		TaskQueue:           QueueTrain,
+		StartToCloseTimeout: limit + time.Minute,
+		HeartbeatTimeout:    10 * time.Second,
+		WaitForCancellation: true,
+		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: 1},
+	}
+}
+
+// notify tells people. It gives up after an hour: a chat that is down blocks nothing.
+func notify() workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		TaskQueue:              QueueLifecycle,
+		StartToCloseTimeout:    20 * time.Second,
+		ScheduleToCloseTimeout: time.Hour,
+		RetryPolicy:            backoff(time.Second, time.Minute),
+	}
+}
+
+// measuring reads one window of metrics. A store that doesn't answer soon makes the window Inconclusive, which the
+// activity says itself; only lost workers are retried here.
+func measuring() workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		TaskQueue:              QueueLifecycle,
+		StartToCloseTimeout:    20 * time.Second,
+		ScheduleToCloseTimeout: 10 * time.Minute,
+		RetryPolicy:            backoff(500*time.Millisecond, 5*time.Second),
+	}
+}
+
+// confirming waits for gateways.
+func confirming(within time.Duration) workflow.ActivityOptions {
+	o := quick()
+	o.StartToCloseTimeout = within + 15*time.Second
+	o.ScheduleToCloseTimeout = 2*within + time.Minute
+	return o
+}
+
+func backoff(initial, limit time.Duration) *temporal.RetryPolicy {
+	return &temporal.RetryPolicy{InitialInterval: initial, BackoffCoefficient: 2, MaximumInterval: limit}
+}
+
+// Times that workflows wait.
+const (
+	// confirmWithin is how long a promotion waits for gateways to follow; a gateway that is cut off doesn't undo it.
+	confirmWithin = 20 * time.Second
+	// adoptionPoll is how often Model looks after a run that it isn't the parent of.
+	adoptionPoll = 30 * time.Second
+	// settle is how long a measured window lies back, so that gateways have flushed it.
+	settle = 2 * time.Second
+	// leaseSlack is added to the lease of a canary's weight, beyond two intervals.
+	leaseSlack = 15 * time.Second
+)
+
+// Bounds of what an entity remembers.
+const (
+	recentTriggers = 1000
+	recentRefusals = 20
+	runsPerModel   = 100 // runs after which Model continues as new
+)

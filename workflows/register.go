@@ -1,0 +1,16 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+)
+
+// Register registers every workflow under its name in contract.go.
+func Register(r worker.WorkflowRegistry) {
+	for name, w := range map[string]any{
+		TypeModel: Model, TypeLifecycle: Lifecycle, TypeCanary: Canary,
+		TypeDrift: Drift, TypeQuality: Quality, TypeRetrainCheck: RetrainCheck,
+	} {
+		r.RegisterWorkflowWithOptions(w, workflow.RegisterOptions{Name: name})
+	}
+}
