@@ -183,12 +183,12 @@ func (d *evaluated) latency() evaluation.Values {
 	if err != nil {
 		return nil
 	}
-	width, out := len(d.challenger.Signature.Inputs), make([]float64, d.challenger.Outputs())
+	width, out := len(d.challenger.Signature.Inputs), make([]float64, d.challenger.Scorer.Outputs())
 	samples := make([]time.Duration, 0, latencySamples)
 	for i := range latencyWarmup + latencySamples {
 		row := x[(i%d.rows.Rows)*width:][:width]
 		began := time.Now()
-		if err := d.challenger.Score(row, 1, out); err != nil {
+		if err := d.challenger.Scorer.Score(row, 1, out); err != nil {
 			return nil
 		}
 		if i >= latencyWarmup {

@@ -177,8 +177,17 @@ func (i *Ingester) Validate(ctx context.Context, in ValidateInput) (ValidateOutp
 	}
 	if why == "" {
 		accepted, refusal, err := i.accept(ctx, m, index, key, f)
-		if err != nil || refusal == "" {
-			return accepted, err
+		if _, moved := errors.AsType[*registry.Conflict](err); moved && f.Contract != "" {
+			// Another file pinned the inferred contract first: this one must keep that contract, not its own.
+			if in.File, err = i.Ingest(ctx, IngestInput{Model: in.Model, Spec: in.Spec, Lifecycle: in.Lifecycle, Object: f.Object}); err == nil {
+				return i.Validate(ctx, in)
+			}
+		}
+		if err != nil {
+			return accepted, ledgerError(err)
+		}
+		if refusal == "" {
+			return accepted, nil
 		}
 		why = refusal
 	}
@@ -193,22 +202,22 @@ func (i *Ingester) Validate(ctx context.Context, in ValidateInput) (ValidateOutp
 
 // accept enters the file; refusal says why the index won't have it.
 func (i *Ingester) accept(ctx context.Context, m *spec.Model, index *registry.Index, key string, f IngestOutput) (out ValidateOutput, refusal string, err error) {
-	contract := m.Data.Contract
+	var inferred *spec.Contract
 	if f.Contract != "" {
-		contract = &spec.Contract{}
-		if err := getJSON(ctx, i.Lake.Store, f.Contract, contract); err != nil {
+		inferred = &spec.Contract{}
+		if err := getJSON(ctx, i.Lake.Store, f.Contract, inferred); err != nil {
 			return out, "", err
 		}
 	}
 	e, err := index.Accept(ctx, key, registry.FileRef{
 		SHA256: f.SHA256, Source: f.Object.URL(), ETag: f.Object.ETag, VersionID: f.Object.VersionID,
 		Rows: f.Rows, Bytes: f.Bytes, From: f.From, To: f.To, AcceptedAt: i.Lake.Now().UTC(),
-	}, m.Data.OnRedelivery, contract)
+	}, m.Data.OnRedelivery, inferred)
 	if refused, ok := errors.AsType[*registry.Refused](err); ok {
 		return out, refused.Error(), nil
 	}
 	if err != nil {
-		return out, "", ledgerError(err)
+		return out, "", err
 	}
 	return ValidateOutput{Accepted: true, Seq: e.Seq}, "", nil
 }

@@ -178,7 +178,7 @@ func (m *Monitors) write(ctx context.Context, points []timeseries.Point) error {
 		return nil
 	}
 	err := m.Metrics.Write(ctx, points)
-	if timeseries.Final(err) {
+	if timeseries.IsFinal(err) {
 		return permanent(ErrorMessage, err)
 	}
 	return err

@@ -56,8 +56,8 @@ func renderModel(s ModelState) string {
 	if r := s.LastResult; r != nil {
 		fmt.Fprintf(&b, "\nLast: `%s` **%s**: %s\n", r.ID, r.Outcome, escape(r.Reason))
 	}
-	if s.Deferred != "" {
-		fmt.Fprintf(&b, "\n%s\n", escape(s.Deferred))
+	if s.Note != "" {
+		fmt.Fprintf(&b, "\n%s\n", escape(s.Note))
 	}
 	return b.String()
 }

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/leanloop/leanloop/activities"
+	"github.com/leanloop/leanloop/internal/evaluation"
 )
 
 // The activities that this package calls, for their method expressions only.
@@ -212,8 +213,8 @@ func (l *lifecycle) judge(ctx workflow.Context) error {
 	l.judged, l.state.Champion = out, out.Summary.Champion
 	v := out.Summary.Verdict
 	l.detail("%s on %d rows", v.Outcome, out.Summary.JudgedRows)
-	if v.Failed() {
-		return end(activities.GateFailed, "%s", v.Why())
+	if v.Outcome == evaluation.Fail {
+		return end(activities.GateFailed, "%s", v.Summary())
 	}
 	return nil
 }
