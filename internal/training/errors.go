@@ -37,6 +37,7 @@ const (
 	NoFeatures  DataErrorKind = "no features"
 	NullLabel   DataErrorKind = "null label"
 	BadLabel    DataErrorKind = "bad label"
+	BadFeature  DataErrorKind = "bad feature"
 	TooFewRows  DataErrorKind = "too few rows"
 	TooMany     DataErrorKind = "too many classes"
 	NotFinite   DataErrorKind = "value not finite"
