@@ -1,9 +1,11 @@
 package dataset
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/leanloop/leanloop/internal/spec"
 )
@@ -113,9 +115,9 @@ func classNames(c *Column) ([]string, error) {
 	}
 	slices.SortFunc(names, func(a, b string) int {
 		if c.Kind.numeric() {
-			return compareFloats(c.Floats[first[a]], c.Floats[first[b]])
+			return cmp.Compare(c.Floats[first[a]], c.Floats[first[b]])
 		}
-		return compareStrings(a, b)
+		return strings.Compare(a, b)
 	})
 	if len(names) < 2 {
 		return nil, &DataError{Rule: RuleOneClass, Column: c.Name, Limit: "at least 2 classes",

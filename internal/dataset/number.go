@@ -2,7 +2,6 @@ package dataset
 
 import (
 	"bytes"
-	"cmp"
 	"math"
 	"strconv"
 	"time"
@@ -11,12 +10,6 @@ import (
 
 // maxInteger is the largest magnitude up to which every whole number is a float64.
 const maxInteger = 1 << 53
-
-func signbit(v float64) bool { return math.Signbit(v) }
-
-func compareStrings(a, b string) int { return cmp.Compare(a, b) }
-
-func compareFloats(a, b float64) int { return cmp.Compare(a, b) }
 
 // isNull reports whether a cell stands for "no value" where a number, boolean or timestamp is declared: empty, NA,
 // null or NULL. In a category or text only the empty cell does, since NA is a country and a name there. NaN is no

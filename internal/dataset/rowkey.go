@@ -3,9 +3,10 @@ package dataset
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
+	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -59,7 +60,7 @@ func contentKeys(t *Table) []uint64 {
 	for i := range t.Columns {
 		order[i] = &t.Columns[i]
 	}
-	slices.SortFunc(order, func(a, b *Column) int { return compareStrings(a.Name, b.Name) })
+	slices.SortFunc(order, func(a, b *Column) int { return strings.Compare(a.Name, b.Name) })
 	keys := make([]uint64, t.Rows)
 	var content, cell []byte
 	for row := range keys {
@@ -97,7 +98,7 @@ func (c *Column) appendCell(b []byte, row int) []byte {
 
 // appendNumber writes the shortest text that parses to v; whole numbers up to 2^53 without exponent or point.
 func appendNumber(b []byte, v float64) []byte {
-	if v == float64(int64(v)) && v <= maxInteger && v >= -maxInteger && (v != 0 || !signbit(v)) {
+	if v == float64(int64(v)) && v <= maxInteger && v >= -maxInteger && (v != 0 || !math.Signbit(v)) {
 		return strconv.AppendInt(b, int64(v), 10)
 	}
 	return strconv.AppendFloat(b, v, 'g', -1, 64)
@@ -119,6 +120,3 @@ func draw(purpose string, seed, key uint64) uint64 {
 	b = binary.BigEndian.AppendUint64(b, key)
 	return hash64(b)
 }
-
-// keyString is a key in errors and logs.
-func keyString(key uint64) string { return fmt.Sprintf("%016x", key) }
