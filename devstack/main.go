@@ -60,15 +60,20 @@ func start() error {
 	return run(ctx, o, stdout)
 }
 
-// takeStdout gives the standard output to the ready line alone: everything
-// that a server prints there goes to the standard error instead.
+// takeStdout gives the standard output to the ready line alone: what a server
+// prints there, greetings all of it, is dropped.
 func takeStdout() (*os.File, error) {
 	fd, err := syscall.Dup(int(os.Stdout.Fd()))
 	if err != nil {
 		return nil, fmt.Errorf("standard output: %w", err)
 	}
 	syscall.CloseOnExec(fd)
-	if err := redirect(os.Stderr, os.Stdout); err != nil {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("standard output: %w", err)
+	}
+	defer null.Close()
+	if err := dup2(int(null.Fd()), int(os.Stdout.Fd())); err != nil {
 		return nil, fmt.Errorf("standard output: %w", err)
 	}
 	return os.NewFile(uintptr(fd), "stdout"), nil

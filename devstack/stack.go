@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	stdlog "log"
 	"os"
 	"path/filepath"
 	"slices"
@@ -76,7 +77,8 @@ func run(ctx context.Context, o options, stdout io.Writer) error {
 	defer lock.Close()
 	defer exitLate(ctx)()
 
-	s := &stack{options: o, picker: newPicker(), log: newLogger(os.Stderr)}
+	level := zap.NewAtomicLevelAt(zap.WarnLevel)
+	s := &stack{options: o, picker: newPicker(), log: newLogger(os.Stderr, level)}
 	previous := loadPorts(o.data)
 	if s.ports, err = s.picker.chosen(o, previous); err != nil {
 		return err
@@ -99,7 +101,10 @@ func run(ctx context.Context, o options, stdout io.Writer) error {
 	defer health.close()
 
 	components, err := s.start(ctx)
-	defer func() { stopAll(components, s.log) }()
+	defer func() {
+		hush(level)
+		stopAll(components)
+	}()
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil // it was asked to stop while starting
@@ -207,8 +212,15 @@ func supervise(ctx context.Context, components []component) error {
 	}
 }
 
+// hush silences the servers for the stop: as each loses the others it warns of
+// what is meant to happen.
+func hush(level zap.AtomicLevel) {
+	level.SetLevel(zap.DPanicLevel)
+	stdlog.SetOutput(io.Discard)
+}
+
 // stopAll ends all components at once.
-func stopAll(components []component, log *zap.Logger) {
+func stopAll(components []component) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
 	defer cancel()
 	var wait sync.WaitGroup
@@ -218,7 +230,7 @@ func stopAll(components []component, log *zap.Logger) {
 		}
 		wait.Go(func() {
 			if err := c.stop(ctx); err != nil {
-				log.Warn("stop", zap.String("component", c.name), zap.Error(err))
+				fmt.Fprintf(os.Stderr, "devstack: stop %s: %v\n", c.name, err)
 			}
 		})
 	}
@@ -246,9 +258,9 @@ func exitLate(ctx context.Context) (done func()) {
 }
 
 // newLogger logs warnings and errors as lines of text.
-func newLogger(w zapcore.WriteSyncer) *zap.Logger {
+func newLogger(w zapcore.WriteSyncer, level zap.AtomicLevel) *zap.Logger {
 	format := zap.NewProductionEncoderConfig()
 	format.EncodeTime = zapcore.ISO8601TimeEncoder
 	format.EncodeLevel = zapcore.CapitalLevelEncoder
-	return zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(format), zapcore.Lock(w), zap.WarnLevel))
+	return zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(format), zapcore.Lock(w), level))
 }

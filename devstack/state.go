@@ -126,8 +126,3 @@ func writeJSON(path string, v any, mode fs.FileMode) error {
 	}
 	return os.Rename(temporary, path)
 }
-
-// redirect makes what is written to the file from go where to goes.
-func redirect(to, from *os.File) error {
-	return dup2(int(to.Fd()), int(from.Fd()))
-}

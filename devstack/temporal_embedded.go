@@ -163,10 +163,19 @@ func (s *stack) serverConfig(database *config.SQL, id string) (
 		}
 		listen[name] = port
 	}
+	// Without it the server warns at each start that Nexus is half there.
+	http, err := s.picker.choose("temporal http", 0, 0)
+	if err != nil {
+		return nil, nil, err
+	}
 	services := map[string]config.Service{}
 	hosts := map[primitives.ServiceName]static.Hosts{}
 	for name, port := range listen {
-		services[string(name)] = config.Service{RPC: config.RPC{GRPCPort: port, BindOnIP: "127.0.0.1"}}
+		rpc := config.RPC{GRPCPort: port, BindOnIP: "127.0.0.1"}
+		if name == primitives.FrontendService {
+			rpc.HTTPPort = http
+		}
+		services[string(name)] = config.Service{RPC: rpc}
 		hosts[name] = static.SingleLocalHost(loopback(port))
 	}
 	return &config.Config{

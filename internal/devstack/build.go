@@ -233,11 +233,13 @@ func lockFile(ctx context.Context, path string, log io.Writer) (unlock func(), e
 	}
 }
 
-// buildEnv is the environment of the go command: for this machine, without
-// cgo, and with the module's own go.mod alone.
+// buildEnv is the environment of the go command: for this machine, and with
+// the module's own go.mod alone. Everything else, as the use of cgo, is as in
+// any other build here, and so are the flags: then the packages that leanloop
+// itself was compiled with (the standard library, gRPC, the AWS SDK) are in
+// Go's cache already.
 func buildEnv() []string {
-	return append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off",
-		"GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
+	return append(os.Environ(), "GOWORK=off", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
 }
 
 // goBuild compiles the module at source into output.
@@ -254,7 +256,7 @@ func goBuild(ctx context.Context, source, tags, output string, log io.Writer) er
 		return err
 	}
 	p.expect(strings.Count(packages.String(), "\n"))
-	return p.run(goCommand(ctx, source, "build", "-v", "-trimpath", "-ldflags", "-s -w",
+	return p.run(goCommand(ctx, source, "build", "-v", "-ldflags", "-s -w",
 		"-tags", tags, "-o", output, "."))
 }
 
