@@ -50,7 +50,7 @@ type (
 		Softmax map[string]string `json:"softmax_multiclass_param,omitempty"`
 	}
 	xgbTree struct {
-		BaseWeights []float32         `json:"base_weights"`
+		BaseWeights xgbFloats         `json:"base_weights"`
 		Categories  []int             `json:"categories"`
 		Nodes       []int             `json:"categories_nodes"`
 		Segments    []int             `json:"categories_segments"`
@@ -58,16 +58,35 @@ type (
 		DefaultLeft []int             `json:"default_left"`
 		ID          int               `json:"id"`
 		Left        []int32           `json:"left_children"`
-		LossChanges []float32         `json:"loss_changes"`
+		LossChanges xgbFloats         `json:"loss_changes"`
 		Parents     []int32           `json:"parents"`
 		Right       []int32           `json:"right_children"`
-		Conditions  []float32         `json:"split_conditions"`
+		Conditions  xgbFloats         `json:"split_conditions"`
 		Indices     []int             `json:"split_indices"`
 		SplitType   []int             `json:"split_type"`
-		Hessians    []float32         `json:"sum_hessian"`
+		Hessians    xgbFloats         `json:"sum_hessian"`
 		Param       map[string]string `json:"tree_param"`
 	}
 )
+
+// xgbFloats are numbers that keep an exponent: XGBoost refuses an integer where it wants a float.
+type xgbFloats []float32
+
+// MarshalJSON implements json.Marshaler.
+func (f xgbFloats) MarshalJSON() ([]byte, error) {
+	out := make([]byte, 0, 12*len(f)+2)
+	out = append(out, '[')
+	for i, v := range f {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			return nil, fmt.Errorf("number %d of a tree is %v", i, v)
+		}
+		out = strconv.AppendFloat(out, float64(v), 'E', -1, 32)
+	}
+	return append(out, ']'), nil
+}
 
 // noParent is what XGBoost writes as the root's parent.
 const noParent = math.MaxInt32
@@ -127,9 +146,9 @@ func (t *grownTree) write(id int, features []binFeature) xgbTree {
 	n := len(t.nodes)
 	out := xgbTree{
 		ID: id, Categories: []int{}, Nodes: []int{}, Segments: []int{}, Sizes: []int{},
-		BaseWeights: make([]float32, n), DefaultLeft: make([]int, n), Left: make([]int32, n), LossChanges: make([]float32, n),
-		Parents: make([]int32, n), Right: make([]int32, n), Conditions: make([]float32, n), Indices: make([]int, n),
-		SplitType: make([]int, n), Hessians: make([]float32, n),
+		BaseWeights: make(xgbFloats, n), DefaultLeft: make([]int, n), Left: make([]int32, n), LossChanges: make(xgbFloats, n),
+		Parents: make([]int32, n), Right: make([]int32, n), Conditions: make(xgbFloats, n), Indices: make([]int, n),
+		SplitType: make([]int, n), Hessians: make(xgbFloats, n),
 		Param: map[string]string{"num_deleted": "0", "num_feature": strconv.Itoa(len(features)), "num_nodes": strconv.Itoa(n), "size_leaf_vector": "0"},
 	}
 	out.Parents[0] = noParent
