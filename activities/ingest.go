@@ -68,8 +68,10 @@ func (i *Ingester) Ingest(ctx context.Context, in IngestInput) (IngestOutput, er
 	if out.Problem != "" {
 		return out, nil
 	}
-	if report != nil {
-		out.Failures = report.Failures
+	for _, f := range report.Failures {
+		if f.Severity == dataset.SeverityBlock {
+			out.Failures = append(out.Failures, f)
+		}
 	}
 	if m.Data.Time != "" && report.OK() {
 		if out.From, out.To, err = dataset.EventRange(table, m.Data.Time); err != nil {

@@ -257,12 +257,16 @@ func (l *Lake) readFile(ctx context.Context, m *spec.Model, contract *spec.Contr
 		return nil, fmt.Errorf("%s: %w", f.Source, err)
 	}
 	defer func() { _ = body.Close() }()
-	t, info, _, err := dataset.Read(ctx, body, dataset.ReadOptions{
+	t, info, report, err := dataset.Read(ctx, body, dataset.ReadOptions{
 		Name: f.Source, Format: formatOf(m, f.Source), Contract: contract,
 		Progress: func(rows int, _ int64) { beat(map[string]any{"file": f.Source, "rows": rows}) },
 	})
 	if err != nil {
 		return nil, readError(f.Source, err)
+	}
+	if err := report.Error(); err != nil {
+		// Accepted under an earlier contract: under this one its cells would silently become nulls.
+		return nil, permanent(ErrorData, fmt.Errorf("%s was accepted under another contract: %w", f.Source, err))
 	}
 	if info.SHA256 != f.SHA256 {
 		return nil, permanent(ErrorCorrupt, fmt.Errorf("%s: digest %.12s, accepted was %.12s", f.Source, info.SHA256, f.SHA256))

@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/leanloop/leanloop/internal/local"
 )
 
 func main() {
@@ -39,7 +41,9 @@ func command() *cobra.Command {
 				return err
 			}
 			logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel}))
-			return run(cmd.Context(), c, logger)
+			ctx, stop := local.WithParent(cmd.Context())
+			defer stop()
+			return run(ctx, c, logger)
 		},
 	}
 	c.flags(cmd.Flags())
