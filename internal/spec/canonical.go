@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Canonical is the spec as YAML with every default written out, fields in the order of the types and maps in the
@@ -86,12 +87,23 @@ func (w *yamlWriter) value(v reflect.Value, depth int) {
 		}
 		w.WriteString("\n")
 		for i := range v.Len() {
-			w.indent(depth + 1)
-			w.WriteString("-")
-			w.value(v.Index(i), depth+1)
+			w.item(v.Index(i), depth+1)
 		}
 	default:
 		w.err = fmt.Errorf("spec: a value of type %s can't be written", v.Kind())
+	}
+}
+
+// item writes one entry of a list; a section's first field stands beside the dash.
+func (w *yamlWriter) item(v reflect.Value, depth int) {
+	w.indent(depth)
+	w.WriteString("-")
+	start := w.Len()
+	w.value(v, depth)
+	if rest := w.Bytes()[start:]; len(rest) > 1 && rest[0] == '\n' {
+		text := " " + string(bytes.TrimLeft(rest, "\n "))
+		w.Truncate(start)
+		w.WriteString(text)
 	}
 }
 
@@ -173,9 +185,9 @@ func quote(text string) string {
 			b.WriteString(`\n`)
 		case r == '\t':
 			b.WriteString(`\t`)
-		case r < ' ' || r == 0x7f:
-			fmt.Fprintf(&b, `\x%02x`, r)
-		case r == 0x85 || r == 0xa0 || r == 0x2028 || r == 0x2029 || r == 0xfeff:
+		case !unicode.IsPrint(r) && r > 0xffff:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		case !unicode.IsPrint(r): // control characters, and spaces and marks that YAML or an editor may eat
 			fmt.Fprintf(&b, `\u%04x`, r)
 		default:
 			b.WriteRune(r)

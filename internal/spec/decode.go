@@ -73,6 +73,9 @@ func (d *decoder) decode(n *node, v reflect.Value, path string, anyScalar bool) 
 		d.problem(path, n.line, "give a value, or remove the line for the default", "has no value")
 		return
 	}
+	if n.kind == badNode {
+		return
+	}
 	switch target := v.Addr().Interface().(type) {
 	case *Gates:
 		d.gates(n, target, path)
@@ -81,11 +84,11 @@ func (d *decoder) decode(n *node, v reflect.Value, path string, anyScalar bool) 
 		d.contract(n, target, path)
 		return
 	case *map[string]any:
-		if params, ok := d.param(n, path).(map[string]any); ok {
-			*target = params
-		} else {
+		if n.kind != mapNode {
 			d.mismatch(n, path, "a mapping of names to values")
+			return
 		}
+		*target = d.param(n, path).(map[string]any) // of a mapping it is always one
 		return
 	}
 	if v.Addr().Type().Implements(textUnmarshaler) {
@@ -304,7 +307,7 @@ func (d *decoder) param(n *node, path string) any {
 		return n.value
 	case numberNode:
 		f, ok := n.float()
-		if !ok || (f == math.Trunc(f) && math.Abs(f) > maxExact) {
+		if !ok || !exact(n.value) {
 			d.problem(path, n.line, fmt.Sprintf("write it in quotes: %q", n.text), "number %s can't be held exactly", n.text)
 		}
 		return f
@@ -320,9 +323,22 @@ func (d *decoder) param(n *node, path string) any {
 			out[k.name] = d.param(k.value, join(path, k.name))
 		}
 		return out
+	case nullNode:
+		d.problem(path, n.line, "give a value, or remove the line", "has no value")
 	}
-	d.problem(path, n.line, "give a value, or remove the line", "has no value")
 	return nil
+}
+
+// exact says whether a whole number survives becoming a float64. What is written as a fraction or with an exponent is
+// a float64 already.
+func exact(value any) bool {
+	switch x := value.(type) {
+	case int64:
+		return x >= -maxExact && x <= maxExact
+	case uint64:
+		return x <= maxExact
+	}
+	return true
 }
 
 func (d *decoder) gates(n *node, g *Gates, path string) {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-
-	"github.com/goccy/go-yaml"
 )
 
 // AllMetrics lists every metric that a gate may bound.
@@ -113,12 +111,12 @@ func (g *Gates) UnmarshalJSON(raw []byte) error {
 
 // MarshalYAML writes the metrics beside disparity and champion.
 func (g Gates) MarshalYAML() (any, error) {
-	var flat yaml.MapSlice
-	for _, name := range g.Names() {
-		flat = append(flat, yaml.MapItem{Key: name, Value: g.Metrics[name]})
-	}
+	flat := map[string]any{"champion": g.Champion}
 	if g.Disparity != nil {
-		flat = append(flat, yaml.MapItem{Key: "disparity", Value: g.Disparity})
+		flat["disparity"] = g.Disparity
 	}
-	return append(flat, yaml.MapItem{Key: "champion", Value: g.Champion}), nil
+	for name, b := range g.Metrics {
+		flat[name] = b
+	}
+	return flat, nil
 }

@@ -1,15 +1,16 @@
 package spec
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
-	"math"
+	"io"
+	"regexp"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
+	"go.yaml.in/yaml/v3"
 )
 
 const (
@@ -22,6 +23,7 @@ type nodeKind uint8
 
 const (
 	nullNode nodeKind = iota
+	badNode           // refused already
 	boolNode
 	numberNode
 	textNode
@@ -31,7 +33,7 @@ const (
 
 // String names the kind for a message.
 func (k nodeKind) String() string {
-	return [...]string{"nothing", "a boolean", "a number", "a text", "a list", "a mapping"}[k]
+	return [...]string{"nothing", "something", "a boolean", "a number", "a text", "a list", "a mapping"}[k]
 }
 
 // node is a YAML tree without anchors, tags, merges or duplicate keys: only what a spec may contain. value is a bool,
@@ -54,7 +56,7 @@ type key struct {
 
 // describe names what was found, with the value where it is short.
 func (n *node) describe() string {
-	if n.kind == nullNode || n.kind >= listNode {
+	if n.kind <= badNode || n.kind >= listNode {
 		return n.kind.String()
 	}
 	text := n.text
@@ -69,24 +71,18 @@ func readTree(src []byte) (*node, []Problem) {
 	if problem := refuseSource(src); problem != nil {
 		return nil, []Problem{*problem}
 	}
-	file, err := parseYAML(src)
+	docs, err := parseYAML(src)
 	if err != nil {
 		return nil, []Problem{syntaxProblem(err)}
 	}
-	body := []ast.Node{}
-	for _, doc := range file.Docs {
-		if doc.Body != nil && doc.Body.Type() != ast.CommentType && doc.Body.Type() != ast.DirectiveType {
-			body = append(body, doc.Body)
-		}
-	}
-	if len(body) == 0 {
+	if len(docs) == 0 {
 		return nil, []Problem{{Message: "the file has no content", Hint: "a spec needs metadata.name, data.prefix and data.target"}}
 	}
-	if len(body) > 1 {
-		return nil, []Problem{{Line: lineOf(body[1]), Message: fmt.Sprintf("%d documents in one file, expected 1", len(body))}}
+	if len(docs) > 1 {
+		return nil, []Problem{{Line: docs[1].Line, Message: "more than one document in the file"}}
 	}
 	t := &treeReader{}
-	root := t.read(body[0], "", 0)
+	root := t.read(docs[0], "", 0)
 	return root, t.problems
 }
 
@@ -137,36 +133,39 @@ func validPrefix(src []byte) int {
 	return n
 }
 
-// parseYAML turns a panic of the parser, which wild input can cause, into an error.
-func parseYAML(src []byte) (file *ast.File, err error) {
+// parseYAML reads at most two documents, enough to refuse the second. A panic of the parser, which wild input has
+// caused before, becomes an error.
+func parseYAML(src []byte) (docs []*yaml.Node, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			file, err = nil, fmt.Errorf("the YAML can't be read: %v", r)
+			docs, err = nil, fmt.Errorf("yaml: %v", r)
 		}
 	}()
-	return parser.ParseBytes(src, 0, parser.AllowDuplicateMapKey())
+	reader := yaml.NewDecoder(bytes.NewReader(src))
+	for len(docs) < 2 {
+		var doc yaml.Node
+		if err := reader.Decode(&doc); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
+			docs = append(docs, doc.Content[0])
+		}
+	}
+	return docs, nil
 }
+
+// syntaxForm takes the line out of the parser's messages.
+var syntaxForm = regexp.MustCompile(`^yaml: (?:line ([0-9]+): )?(.*)`)
 
 func syntaxProblem(err error) Problem {
-	var y yaml.Error
-	if errors.As(err, &y) {
-		p := Problem{Message: "not valid YAML: " + y.GetMessage()}
-		if tk := y.GetToken(); tk != nil && tk.Position != nil {
-			p.Line = tk.Position.Line
-		}
-		return p
+	p := Problem{Message: "not valid YAML: " + err.Error()}
+	if parts := syntaxForm.FindStringSubmatch(err.Error()); parts != nil {
+		p.Line, _ = strconv.Atoi(parts[1]) // no line: 0
+		p.Message = "not valid YAML: " + parts[2]
 	}
-	return Problem{Message: "not valid YAML: " + strings.SplitN(err.Error(), "\n", 2)[0]}
-}
-
-func lineOf(n ast.Node) int {
-	if n == nil {
-		return 0
-	}
-	if tk := n.GetToken(); tk != nil && tk.Position != nil {
-		return tk.Position.Line
-	}
-	return 0
+	return p
 }
 
 // treeReader makes nodes of the parser's tree and notes what a spec may not contain.
@@ -176,74 +175,72 @@ func (t *treeReader) problem(path string, line int, hint, format string, args ..
 	t.problems = append(t.problems, Problem{Path: path, Line: line, Message: fmt.Sprintf(format, args...), Hint: hint})
 }
 
-func (t *treeReader) read(n ast.Node, path string, depth int) *node {
-	out := &node{line: lineOf(n)}
-	if depth > maxDepth {
+func (t *treeReader) read(n *yaml.Node, path string, depth int) *node {
+	out := &node{line: n.Line, kind: badNode}
+	switch {
+	case depth > maxDepth:
 		t.problem(path, out.line, "", "nested deeper than %d levels", maxDepth)
 		return out
+	case n.Kind == yaml.AliasNode || n.Anchor != "":
+		t.problem(path, out.line, "write the value out", "anchors and aliases aren't allowed")
+		return out
+	case n.Style&yaml.TaggedStyle != 0:
+		t.problem(path, out.line, "remove the tag", "YAML tags aren't allowed")
+		return out
 	}
-	switch v := n.(type) {
-	case nil, *ast.NullNode:
-	case *ast.BoolNode:
-		out.kind, out.value, out.text = boolNode, v.Value, v.Token.Value
-	case *ast.IntegerNode:
-		out.kind, out.value, out.text = numberNode, v.Value, v.Token.Value
-	case *ast.FloatNode:
-		out.kind, out.value, out.text = numberNode, v.Value, v.Token.Value
-	case *ast.InfinityNode:
-		out.kind, out.value, out.text = numberNode, v.Value, v.Token.Value
-	case *ast.NanNode:
-		out.kind, out.value, out.text = numberNode, math.NaN(), v.Token.Value
-	case *ast.StringNode:
-		out.kind, out.value, out.text = textNode, v.Value, v.Value
-	case *ast.LiteralNode:
-		out.kind, out.value, out.text = textNode, v.Value.Value, v.Value.Value
-	case *ast.SequenceNode:
+	switch n.Kind {
+	case yaml.ScalarNode:
+		t.scalar(out, n, path)
+	case yaml.SequenceNode:
 		out.kind = listNode
-		for i, item := range v.Values {
+		for i, item := range n.Content {
 			out.items = append(out.items, t.read(item, fmt.Sprintf("%s[%d]", path, i), depth+1))
 		}
-	case *ast.MappingNode:
+	case yaml.MappingNode:
 		out.kind = mapNode
-		t.entries(out, v.Values, path, depth)
-	case *ast.MappingValueNode:
-		out.kind = mapNode
-		t.entries(out, []*ast.MappingValueNode{v}, path, depth)
-	case *ast.AnchorNode, *ast.AliasNode:
-		t.problem(path, out.line, "write the value out", "anchors and aliases aren't allowed")
-	case *ast.TagNode:
-		t.problem(path, out.line, "remove the tag", "YAML tags aren't allowed")
-	default:
-		t.problem(path, out.line, "", "%s isn't allowed here", strings.ToLower(n.Type().String()))
+		t.entries(out, n.Content, path, depth)
 	}
 	return out
 }
 
-func (t *treeReader) entries(out *node, values []*ast.MappingValueNode, path string, depth int) {
-	seen := map[string]int{}
-	for _, entry := range values {
-		line := lineOf(entry.Key)
-		var name string
-		switch k := entry.Key.(type) {
-		case *ast.StringNode:
-			name = k.Value
-		case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NullNode, *ast.InfinityNode, *ast.NanNode:
-			name = entry.Key.GetToken().Value
-		default:
-			t.problem(path, line, "a key is a plain name", "%s can't be a key", strings.ToLower(entry.Key.Type().String()))
-			continue
+func (t *treeReader) scalar(out *node, n *yaml.Node, path string) {
+	out.text = n.Value
+	switch n.ShortTag() {
+	case "!!null":
+		out.kind = nullNode
+	case "!!bool", "!!int", "!!float":
+		out.kind = numberNode
+		if n.ShortTag() == "!!bool" {
+			out.kind = boolNode
 		}
-		at := join(path, name)
-		if first, twice := seen[name]; twice {
-			t.problem(at, line, "remove one of them", "%q is given twice, first on line %d", name, first)
-			continue
+		if err := n.Decode(&out.value); err != nil {
+			out.kind = badNode
+			t.problem(path, n.Line, "", "%q can't be read: %v", n.Value, err)
 		}
-		seen[name] = line
-		value := t.read(entry.Value, at, depth+1)
-		out.keys = append(out.keys, key{name: name, line: line, value: value})
+		if i, ok := out.value.(int); ok {
+			out.value = int64(i)
+		}
+	default: // texts, dates among them
+		out.kind, out.value = textNode, n.Value
 	}
-	if len(out.keys) > 0 {
-		out.line = out.keys[0].line
+}
+
+// entries reads the keys and values that alternate in content.
+func (t *treeReader) entries(out *node, content []*yaml.Node, path string, depth int) {
+	seen := map[string]int{}
+	for i := 0; i+1 < len(content); i += 2 {
+		k := content[i]
+		if k.Kind != yaml.ScalarNode || k.Anchor != "" || k.Style&yaml.TaggedStyle != 0 {
+			t.problem(path, k.Line, "a key is a plain name", "a list, mapping, anchor or tag can't be a key")
+			continue
+		}
+		at := join(path, k.Value)
+		if first, twice := seen[k.Value]; twice {
+			t.problem(at, k.Line, "remove one of them", "%q is given twice, first on line %d", k.Value, first)
+			continue
+		}
+		seen[k.Value] = k.Line
+		out.keys = append(out.keys, key{name: k.Value, line: k.Line, value: t.read(content[i+1], at, depth+1)})
 	}
 }
 

@@ -66,15 +66,20 @@ func sortProblems(problems []Problem) {
 	})
 }
 
-// nearest is the candidate with the smallest edit distance to name, and whether it is near enough to be meant.
+// nearest is the candidate with the smallest edit distance to name, and whether it is near enough to be meant. A
+// candidate that contains the name, as roc_auc does auc, is as near as one edit.
 func nearest(name string, candidates []string) (string, bool) {
 	best, least := "", len(name)+100
 	for _, c := range candidates {
+		if len(name) >= 3 && strings.Contains(c, strings.ToLower(name)) && least > 1 {
+			best, least = c, 1
+			continue
+		}
 		if d := editDistance(strings.ToLower(name), c); d < least {
 			best, least = c, d
 		}
 	}
-	return best, least <= max(1, min(len(name), len(best))/2)
+	return best, least <= max(2, min(len(name), len(best))/2)
 }
 
 // editDistance counts the insertions, deletions, substitutions and swaps of neighbours that make b of a (optimal

@@ -107,7 +107,7 @@ func (c *checker) split(m *Model) {
 	c.must(s.By != "time" || m.Data.Time != "", "split.by", "time needs data.time")
 	c.share("split.validation", s.Validation, true)
 	c.share("split.test.newest", s.Test.Newest, false)
-	c.must(s.Validation+s.Test.Newest < 1, "split", "validation %s and test %s leave nothing to train on",
+	c.must(s.Validation+s.Test.Newest < 1 || s.Validation > 1 || s.Test.Newest > 1, "split", "validation %s and test %s leave nothing to train on",
 		s.Validation, s.Test.Newest)
 	c.atLeast("split.test.min_rows", s.Test.MinRows, 1)
 }
@@ -254,6 +254,4 @@ func (c *checker) budget(b Budget) {
 		"per_run is in %s, per_month in %s", b.PerRun.Currency, b.PerMonth.Currency)
 	c.must(b.PerRun.IsZero() || b.PerMonth.IsZero() || b.PerRun.Amount <= b.PerMonth.Amount, "budget.per_run",
 		"%s > per_month %s", b.PerRun, b.PerMonth)
-	limited := !b.PerRun.IsZero() || !b.PerMonth.IsZero()
-	c.must(!limited || b.PerHour > 0, "budget", "a limit needs cost_per_hour | what one training slot costs an hour")
 }

@@ -31,6 +31,9 @@ func (m *Model) Warnings() []string {
 	if m.Canary.MaxErrorRate == 1 {
 		warn("canary.max_error_rate is 100%%: a challenger that fails every request passes")
 	}
+	if b := m.Budget; b.PerHour == 0 && !(b.PerRun.IsZero() && b.PerMonth.IsZero()) {
+		warn("budget.cost_per_hour isn't set: runs cost nothing, so the budget never ends")
+	}
 	if len(m.Retrain.On) == 0 {
 		warn("retrain.on is empty: only people start runs")
 	}

@@ -1,0 +1,169 @@
+package spec
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+func TestCanonicalIsReadable(t *testing.T) {
+	m, err := Load(filepath.Join("testdata", "design.yaml"))
+	require.NoError(t, err)
+	b, err := m.Canonical()
+	require.NoError(t, err)
+	for _, line := range []string{"apiVersion: leanloop/v1\n", "  owner: \"@ana\"\n", "    last: 365d\n", "  validation: 0.1\n",
+		"    memory: 4Gi\n", "    alert_after: \"2 of 3\"\n", "    - slack:U012AB\n", "  per_run: \"20 USD\"\n", "    eta: 0.1\n"} {
+		require.Contains(t, string(b), line)
+	}
+}
+
+// drawText has the texts that YAML would read as something else, and any other.
+func drawText(t *rapid.T, name string) string {
+	return rapid.OneOf(
+		rapid.SampledFrom([]string{"yes", "on", "null", "~", "1", "0x1f", "1e3", ".5", "2013-01-01", "- a", "a: b", "a:b", "#x", "x #y",
+			" a", "a ", "\ta", "a\nb", "a\n", "'", "\"", "\\", "{", "[", "]", "&a", "*a", "!a", "%a", "@a", "`a", "|", ">", "?", ",", "é", "\u2028",
+			"\u0085", "\u00a0", "\ufeffx", "\U0001f600", "\x7f", "\x01", "True", "NaN", ".inf", "=", "<<", "0o7", "1_000", "12:30", "---", "..."}),
+		rapid.StringN(1, 12, -1),
+	).Draw(t, name)
+}
+
+func drawParam(t *rapid.T, depth int) any {
+	kinds := 3
+	if depth > 0 {
+		kinds = 5
+	}
+	switch rapid.IntRange(0, kinds-1).Draw(t, "kind") {
+	case 0:
+		return drawText(t, "text")
+	case 1:
+		return rapid.Bool().Draw(t, "bool")
+	case 2:
+		return rapid.OneOf(rapid.Float64(), rapid.Float64Range(-10, 10), rapid.Map(rapid.IntRange(-maxExact, maxExact), func(i int) float64 { return float64(i) })).Draw(t, "number")
+	case 3:
+		out := []any{}
+		for range rapid.IntRange(0, 3).Draw(t, "items") {
+			out = append(out, drawParam(t, depth-1))
+		}
+		return out
+	}
+	out := map[string]any{}
+	for range rapid.IntRange(0, 3).Draw(t, "entries") {
+		out[drawText(t, "key")] = drawParam(t, depth-1)
+	}
+	return out
+}
+
+// drawModel is a valid spec with most of its fields at random.
+func drawModel(t *rapid.T) *Model {
+	share := func(name string) Percent { return Percent(rapid.Float64Range(0.001, 0.4).Draw(t, name)) }
+	duration := func(name string) Duration { return Duration(rapid.Int64Range(1, 1<<50).Draw(t, name)) }
+	m := Defaults()
+	m.Metadata = Metadata{Name: rapid.StringMatching(`[a-z0-9][a-z0-9-]{0,20}[a-z0-9]`).Draw(t, "name"), Owner: drawText(t, "owner")}
+	m.Data.Prefix, m.Data.Target, m.Data.ID, m.Data.Time = "s3://lake/a/", "target", "id", "time"
+	m.Data.Format = rapid.SampledFrom(append(Formats(), "")).Draw(t, "format")
+	m.Data.Positive = drawText(t, "positive")
+	m.Data.Features.Exclude = rapid.SliceOfNDistinct(rapid.Just("x"), 0, 1, func(s string) string { return s }).Draw(t, "exclude")
+	if len(m.Data.Features.Exclude) == 0 {
+		m.Data.Features.Exclude = nil
+	}
+	m.Data.Window.Last = duration("last")
+	m.Split.Validation, m.Split.Test.Newest, m.Split.Seed = share("validation"), share("test"), rapid.Uint64().Draw(t, "seed")
+	m.Train.Params = map[string]any{}
+	for range rapid.IntRange(1, 4).Draw(t, "params") {
+		m.Train.Params[strings.Map(func(r rune) rune {
+			if r == ' ' || r == '=' || r == 0 {
+				return '_'
+			}
+			return r
+		}, drawText(t, "param"))] = drawParam(t, 2)
+	}
+	m.Train.Resources.Memory = Bytes(rapid.Int64Min(0).Draw(t, "memory"))
+	low := rapid.Float64Range(0, 1).Draw(t, "gate")
+	m.Gates.Metrics = map[string]Bound{"f1": {Min: &low}, "log_loss": {Max: &low}}
+	m.Approval.Approvers = rapid.SampledFrom([][]string{{}, {"cli:ana"}, {"slack:U1", "cli:bo"}}).Draw(t, "approvers")
+	m.Approval.FourEyes = rapid.Bool().Draw(t, "four eyes")
+	m.Canary.Steps = []Step{{Weight: share("weight"), Hold: duration("hold"), MinRequests: 1}}
+	m.Canary.Deadline = m.Canary.Steps[0].Hold + m.Canary.Interval + 1
+	m.Monitor.Drift.AlertAfter = KOfN{K: 1, N: rapid.IntRange(1, 100).Draw(t, "n")}
+	m.Budget = Budget{PerRun: Money{rapid.Float64Range(0, 1e6).Draw(t, "budget"), "USD"}}
+	if rapid.Bool().Draw(t, "contract") {
+		m.Data.Contract = &Contract{Columns: []ColumnRule{{Name: "id", Type: "text"}, {Name: "time", Type: "timestamp"},
+			{Name: "target", Type: "category", Values: []string{drawText(t, "value")}, Pattern: "a|b"}, {Name: drawText(t, "column") + "x", Type: "number", Min: &low}}}
+	}
+	m.complete()
+	return m
+}
+
+func TestParseReadsWhatCanonicalWrites(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := drawModel(t)
+		if err := m.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		b, err := m.Canonical()
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := Parse("canonical", b)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, b)
+		}
+		again, err := back.Canonical()
+		if err != nil || string(again) != string(b) {
+			t.Fatalf("%v\n%s\n%s", err, b, again)
+		}
+		require.Equal(t, m, back)
+
+		raw, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var travelled Model
+		if err := json.Unmarshal(raw, &travelled); err != nil {
+			t.Fatal(err)
+		}
+		require.Equal(t, m, &travelled)
+	})
+}
+
+// Whatever is read either is an *Invalid or has a canonical form that reads back to the same bytes.
+func FuzzParse(f *testing.F) {
+	for _, name := range []string{"design.yaml", "minimal.yaml", "contract.yaml"} {
+		f.Add(read(f, name))
+	}
+	f.Add([]byte("metadata: {name: aa}\ndata: {prefix: 's3://abc/', target: y}\ntrain: {params: {a: [1, {b: .5}]}}\n"))
+	f.Add([]byte("a: &x [*x]\n? [b]\n: !!str c\n<<: {d: |\n  e\n}\n"))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		start := time.Now()
+		m, err := Parse("fuzz", src)
+		if spent := time.Since(start); spent > 5*time.Second {
+			t.Fatalf("%s for %d bytes", spent, len(src))
+		}
+		if err != nil {
+			if m != nil {
+				t.Fatal("a model and an error")
+			}
+			return
+		}
+		if m.Data.Contract != nil && m.Data.Contract.File != "" {
+			return
+		}
+		b, err := m.Canonical()
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := Parse("canonical", b)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, b)
+		}
+		again, err := back.Canonical()
+		if err != nil || string(again) != string(b) {
+			t.Fatalf("%v\n%s\n%s", err, b, again)
+		}
+	})
+}
