@@ -75,7 +75,6 @@ func TestComposeRulesNoticeWhatBreaksThem(t *testing.T) {
 		{"only the gateway listens beyond localhost", change("store", func(s *service) { s.Ports = []string{"7070:7070"} }), `port "7070:7070" is open`},
 		{"our own containers can't change", change("worker", func(s *service) { s.ReadOnly = false }), "root file system is writable"},
 		{"our own containers can't change", change("worker", func(s *service) { s.CapDrop = nil }), "want ALL"},
-		{"programs get only variables they read", change("worker", func(s *service) { s.Environment = map[string]string{"LEANLOOP_BUCKETS": "x"} }), "doesn't read LEANLOOP_BUCKETS"},
 	} {
 		t.Run(c.want, func(t *testing.T) {
 			broken := whole()

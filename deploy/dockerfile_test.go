@@ -3,13 +3,10 @@ package deploy_test
 import (
 	"encoding/json"
 	"fmt"
-	"go/parser"
-	"go/token"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -163,43 +160,5 @@ func TestWhatTheBuildCopiesIsInItsContext(t *testing.T) {
 		_, err := os.Stat(filepath.Join(root, source))
 		require.NoError(t, err)
 		require.Contains(t, ignore, "!"+path.Clean(source), ".dockerignore leaves it out")
-	}
-}
-
-// packagesOf walks the imports of one program within this module and returns the folders that it needs.
-func packagesOf(t *testing.T, module, folder string, seen map[string]bool) {
-	t.Helper()
-	if seen[folder] {
-		return
-	}
-	seen[folder] = true
-	files, err := filepath.Glob(filepath.Join(root, folder, "*.go"))
-	require.NoError(t, err)
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
-		require.NoError(t, err)
-		for _, spec := range parsed.Imports {
-			name, err := strconv.Unquote(spec.Path.Value)
-			require.NoError(t, err)
-			if inner, ok := strings.CutPrefix(name, module+"/"); ok {
-				packagesOf(t, module, inner, seen)
-			}
-		}
-	}
-}
-
-func TestTheBuildCopiesEveryPackageItNeeds(t *testing.T) {
-	module := regexp.MustCompile(`(?m)^module (\S+)$`).FindStringSubmatch(readText(t, "go.mod"))[1]
-	sources := copied(readStages(t)["build"])
-	for _, program := range []string{"workers", "gateway", "starter"} {
-		needed := map[string]bool{}
-		packagesOf(t, module, program, needed)
-		for folder := range needed {
-			top, _, _ := strings.Cut(folder, "/")
-			require.True(t, slices.Contains(sources, top), "%s needs %s, which the Dockerfile doesn't copy", program, folder)
-		}
 	}
 }
