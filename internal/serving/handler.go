@@ -149,16 +149,21 @@ func (w *work) read(req *http.Request, limit int64) *problem {
 		case int64(len(w.body)) > limit:
 			return tooLarge("request body: more than %d bytes", limit)
 		case errors.Is(err, io.EOF):
-			if !utf8.Valid(w.body) {
-				return badRequest("bad_json", "the request is not valid UTF-8")
-			}
-			return nil
+			return w.check()
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return &problem{Status: http.StatusRequestTimeout, Code: "too_slow", Message: "the request took too long to arrive"}
 		case err != nil:
 			return badRequest("bad_request", "the request broke off: %v", err)
 		}
 	}
+}
+
+// check holds the body to what the scanner relies on.
+func (w *work) check() *problem {
+	if !utf8.Valid(w.body) {
+		return badRequest("bad_json", "the request is not valid UTF-8")
+	}
+	return nil
 }
 
 func (s *Server) serverMetadata(w http.ResponseWriter, _ *http.Request) {
