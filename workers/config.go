@@ -23,19 +23,20 @@ const (
 
 // config is everything a worker is told. Environment variables fill it, flags override.
 type config struct {
-	Roles      []string
-	Listen     string // health and S3 events
-	Bucket     string
-	Scratch    string
-	Temporal   temporalx.Connection
-	Influx     timeseries.InfluxConfig
-	SlackToken string
-	UIURL      string
-	TrainSlots int
-	DataSlots  int
-	Sweep      time.Duration
-	Stop       time.Duration
-	LogLevel   slog.Level
+	Roles        []string
+	Listen       string // health and S3 events
+	Bucket       string
+	Scratch      string
+	Temporal     temporalx.Connection
+	Influx       timeseries.InfluxConfig
+	SlackToken   string
+	SlackChannel string // for models whose spec names none
+	UIURL        string
+	TrainSlots   int
+	DataSlots    int
+	Sweep        time.Duration
+	Stop         time.Duration
+	LogLevel     slog.Level
 }
 
 func configFromEnv(env func(string) string) *config {
@@ -43,7 +44,7 @@ func configFromEnv(env func(string) string) *config {
 		Roles: []string{roleLifecycle, roleData, roleTrain}, Listen: either(env("LEANLOOP_LISTEN"), "127.0.0.1:7400"),
 		Bucket: either(env("LEANLOOP_BUCKET"), "leanloop"), Scratch: env("LEANLOOP_SCRATCH"),
 		Influx:     timeseries.InfluxConfig{URL: env("INFLUX_URL"), Token: env("INFLUX_TOKEN"), Org: env("INFLUX_ORG"), Bucket: either(env("INFLUX_BUCKET"), "leanloop/autogen")},
-		SlackToken: env("SLACK_BOT_TOKEN"), UIURL: env("LEANLOOP_TEMPORAL_UI"),
+		SlackToken: env("SLACK_BOT_TOKEN"), SlackChannel: either(env("SLACK_CHANNEL"), "#leanloop"), UIURL: env("LEANLOOP_TEMPORAL_UI"),
 		TrainSlots: 1, DataSlots: max(2, runtime.NumCPU()), Sweep: 30 * time.Second, Stop: 10 * time.Second,
 	}
 }

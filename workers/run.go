@@ -126,11 +126,11 @@ func newNotifier(c *config, log *slog.Logger) (notify.Notifier, error) {
 	if c.SlackToken == "" {
 		return notify.NewLog(log), nil
 	}
-	slack, err := notify.NewSlack(notify.SlackConfig{Token: c.SlackToken})
+	slack, err := notify.NewSlack(notify.SlackConfig{Token: c.SlackToken, Channel: c.SlackChannel})
 	if err != nil {
 		return nil, err
 	}
-	return notify.NewMulti(notify.NewLog(log), slack), nil
+	return notify.NewMulti(notify.NewLog(log), slack)
 }
 
 // runURL links to a workflow in the Temporal UI.
