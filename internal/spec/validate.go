@@ -86,6 +86,7 @@ var (
 	nameForm     = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,61}[a-z0-9]$`)
 	bucketForm   = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 	secretForm   = regexp.MustCompile(`^[A-Z_][A-Z0-9_]{0,127}$`)
+	digestForm   = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	approverForm = regexp.MustCompile(`^(slack|cli):[^\s:,]{1,64}$`)
 	channelForm  = regexp.MustCompile(`^#?[^\s#@,]{1,80}$`)
 )
@@ -130,6 +131,7 @@ func (c *checker) train(t Train) {
 		c.must(i > 0 || arg != "", path, "the program's name is empty")
 		c.must(!strings.ContainsRune(arg, 0), path, "contains a zero byte")
 	}
+	c.must(t.Code == "" || digestForm.MatchString(t.Code), "train.code", "%q isn't a sha256 in hex | leave it out: starter apply sets it", t.Code)
 	for name := range t.Params {
 		c.must(name != "" && !strings.ContainsAny(name, " =\x00"), "train.params", "%q isn't a parameter's name", name)
 	}
