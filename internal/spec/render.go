@@ -1,0 +1,162 @@
+package spec
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"text/template"
+)
+
+// InitInput is what is known about a new model, mostly from its first file. Guess fills what is empty.
+type InitInput struct {
+	Name     string // Guess takes it from NameFrom
+	Prefix   string // s3://bucket/folder/
+	Format   string // "": by the object's name
+	Task     Task
+	ID       string // columns
+	Time     string
+	Target   string
+	Positive string
+	Approver string       // "": nobody
+	Columns  []ColumnRule // of the contract; empty: none is written
+	MinRows  int
+}
+
+//go:embed init.yaml.tmpl
+var initTemplate string
+
+// Render is a commented model.yaml for a newcomer, after Guess. Parse reads it wherever the input itself is valid: the
+// error is that of Parse.
+func Render(in InitInput) ([]byte, error) {
+	in = Guess(in)
+	page, err := template.New("model.yaml").Funcs(template.FuncMap{"q": quote, "flow": flowQuote, "column": flowColumn}).Parse(initTemplate)
+	if err != nil {
+		return nil, fmt.Errorf("model.yaml's template: %w", err)
+	}
+	var out bytes.Buffer
+	data := struct {
+		InitInput
+		Comparison, Quality string
+	}{in, in.Task.DefaultComparison(), in.Task.DefaultQuality()}
+	if err := page.Execute(&out, data); err != nil {
+		return nil, fmt.Errorf("model.yaml's template: %w", err)
+	}
+	if _, err := Parse("model.yaml", out.Bytes()); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// Guess fills what is empty by the names and types of the columns: the time is the first timestamp, the id the first
+// unique column or one that is called so, the target one that is called so or else the last column.
+func Guess(in InitInput) InitInput {
+	if in.Name == "" {
+		in.Name = "model"
+	}
+	if in.Prefix == "" {
+		in.Prefix = "s3://leanloop/landing/" + in.Name + "/"
+	}
+	if in.MinRows == 0 {
+		in.MinRows = Defaults().Data.Window.MinRows
+	}
+	taken := func(name string) bool { return slices.Contains([]string{in.ID, in.Time, in.Target}, name) }
+	pick := func(field *string, fits func(ColumnRule) bool) {
+		for _, c := range in.Columns {
+			if *field == "" && !taken(c.Name) && fits(c) {
+				*field = c.Name
+			}
+		}
+	}
+	pick(&in.Time, func(c ColumnRule) bool { return c.Type == "timestamp" && !c.Nullable })
+	pick(&in.Target, func(c ColumnRule) bool { return targetName.MatchString(c.Name) && c.Type != "timestamp" })
+	pick(&in.ID, func(c ColumnRule) bool { return !c.Nullable && c.Unique })
+	pick(&in.ID, func(c ColumnRule) bool { return !c.Nullable && idName.MatchString(c.Name) })
+	for _, c := range slices.Backward(in.Columns) {
+		if in.Target == "" && !taken(c.Name) && c.Type != "timestamp" {
+			in.Target = c.Name
+		}
+	}
+	if in.Target == "" {
+		in.Target = "target"
+	}
+	if in.Task == "" {
+		in.Task = guessTask(in)
+	}
+	return in
+}
+
+var (
+	targetName = regexp.MustCompile(`(?i)^(target|label|y|class|outcome|result)$`)
+	idName     = regexp.MustCompile(`(?i)^(id|key|uuid)$|_(id|key|uuid)$`)
+)
+
+// guessTask takes a fraction for a value to predict, more than two known values for classes, and anything else for a
+// yes or no.
+func guessTask(in InitInput) Task {
+	for _, c := range in.Columns {
+		if c.Name != in.Target {
+			continue
+		}
+		switch {
+		case c.Type == "number":
+			return Regression
+		case c.Type == "integer" && c.Min != nil && c.Max != nil && *c.Max-*c.Min > 20:
+			return Regression
+		case len(c.Values) > 2, c.Type == "integer" && c.Min != nil && c.Max != nil && *c.Max-*c.Min > 1:
+			return Multiclass
+		}
+	}
+	return Binary
+}
+
+// NameFrom makes a model's name of a file's: flights_2013.csv.gz becomes flights-2013.
+func NameFrom(file string) string {
+	file = file[strings.LastIndexAny(file, `/\`)+1:]
+	stem, _, _ := strings.Cut(file, ".")
+	name := regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(stem), "-")
+	name = strings.Trim(name, "-")
+	name = strings.Trim(name[:min(len(name), 63)], "-")
+	if len(name) < 2 {
+		return "model"
+	}
+	return name
+}
+
+// flowColumn is one column of a contract on one line.
+func flowColumn(c ColumnRule) string {
+	parts := []string{"name: " + flowQuote(c.Name), "type: " + flowQuote(c.Type)}
+	add := func(ok bool, text string) {
+		if ok {
+			parts = append(parts, text)
+		}
+	}
+	add(c.Unique, "unique: true")
+	add(c.Nullable, "nullable: true")
+	add(c.Optional, "optional: true")
+	if c.Min != nil {
+		parts = append(parts, "min: "+formatFloat(*c.Min))
+	}
+	if c.Max != nil {
+		parts = append(parts, "max: "+formatFloat(*c.Max))
+	}
+	if len(c.Values) > 0 {
+		values := make([]string, len(c.Values))
+		for i, v := range c.Values {
+			values[i] = flowQuote(v)
+		}
+		parts = append(parts, "values: ["+strings.Join(values, ", ")+"]")
+	}
+	add(c.Pattern != "", "pattern: "+flowQuote(c.Pattern))
+	return "{" + strings.Join(parts, ", ") + "}"
+}
+
+// flowQuote leaves only names without a colon plain: some readers of YAML take a:b within braces for a mapping.
+func flowQuote(text string) string {
+	if out := quote(text); !strings.Contains(out, ":") || out[0] == '"' {
+		return out
+	}
+	return `"` + text + `"`
+}
