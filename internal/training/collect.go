@@ -1,0 +1,182 @@
+package training
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/leanloop/leanloop/internal/inference"
+	"github.com/leanloop/leanloop/internal/spec"
+)
+
+// mostSignatureBytes bounds the signature that a program wrote.
+const mostSignatureBytes = 32 << 20
+
+// collect reads the model that a program left, ties it to its signature or derives one, and tries it on the
+// validation rows.
+func collect(dir string, in Input, schema Schema, tail []string) (*Output, error) {
+	lim := inference.DefaultLimits()
+	model, err := readRegular(filepath.Join(dir, inference.ModelFile), lim.MaxBytes)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, errNotRegular) {
+		return nil, &NoModelError{Want: inference.ModelFile + " (XGBoost JSON or " + inference.FormatLinear + ")", Found: listing(dir), Tail: tail}
+	}
+	if err != nil {
+		return nil, &ModelError{err}
+	}
+	file, err := inference.Inspect(model, lim)
+	if err != nil {
+		return nil, &ModelError{err}
+	}
+	signature, err := readSignature(dir, file, in, schema)
+	if err != nil {
+		return nil, &ModelError{err}
+	}
+	loaded, err := inference.NewModel(signature, file)
+	if err != nil {
+		return nil, &ModelError{err}
+	}
+	out := &Output{ModelJSON: model, Signature: signature, Metrics: map[string]float64{}}
+	if err := try(loaded, in, out); err != nil {
+		return nil, &ModelError{err}
+	}
+	return out, nil
+}
+
+var errNotRegular = errors.New("not a regular file")
+
+// readRegular reads a file that the program wrote itself: a link could lead anywhere.
+func readRegular(path string, limit int64) ([]byte, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %w", filepath.Base(path), errNotRegular)
+	}
+	if info.Size() > limit {
+		return nil, fmt.Errorf("%s: size: observed %d > limit %d bytes", filepath.Base(path), info.Size(), limit)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, limit+1))
+}
+
+// listing shows what a folder holds, for an error.
+func listing(dir string) []string {
+	const most = 20
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	var found []string
+	for _, e := range entries[:min(most, len(entries))] {
+		name := e.Name()
+		if info, err := e.Info(); err == nil {
+			switch {
+			case e.IsDir():
+				name += " (folder)"
+			case info.Mode()&os.ModeSymlink != 0:
+				name += " (link)"
+			default:
+				name += fmt.Sprintf(" (%d bytes)", info.Size())
+			}
+		}
+		found = append(found, name)
+	}
+	if len(entries) > most {
+		found = append(found, fmt.Sprintf("and %d more", len(entries)-most))
+	}
+	return found
+}
+
+// readSignature reads the program's signature.json, or derives one where there is none.
+func readSignature(dir string, file *inference.File, in Input, schema Schema) (inference.Signature, error) {
+	raw, err := readRegular(filepath.Join(dir, inference.SignatureFile), mostSignatureBytes)
+	if errors.Is(err, os.ErrNotExist) {
+		return deriveSignature(file, in, schema)
+	}
+	if err != nil {
+		return inference.Signature{}, err
+	}
+	s, err := inference.ParseSignature(raw)
+	if err != nil {
+		return s, err
+	}
+	if s.Output != in.Target || s.Task != in.Task {
+		return s, fmt.Errorf("signature.json: observed task %s of %q, want %s of %q", s.Task, s.Output, in.Task, in.Target)
+	}
+	for _, input := range s.Inputs {
+		if !slices.Contains(in.Features, input.Name) {
+			return s, fmt.Errorf("signature.json: input %q is none of the features %s", input.Name, some(in.Features))
+		}
+	}
+	return s, nil
+}
+
+// deriveSignature describes a model by its own feature names and the training columns of those names. A model without
+// names has the features in the order of the CSV files.
+func deriveSignature(file *inference.File, in Input, schema Schema) (inference.Signature, error) {
+	const write = "; write a signature.json beside it"
+	s := inference.Signature{Version: inference.SignatureVersion, Format: file.Format, Task: in.Task, Classes: schema.Classes, Output: in.Target}
+	if in.Task == spec.Binary {
+		s.Threshold = 0.5
+	}
+	known := make(map[string]inference.Feature, len(schema.Features))
+	var names []string
+	for _, f := range schema.Features {
+		known[f.Name] = f
+		names = append(names, f.Name)
+	}
+	if file.Features != nil {
+		names = file.Features
+	}
+	if len(names) != file.Inputs {
+		return s, fmt.Errorf("model.json has %d columns and no names, the CSV files have %d features%s", file.Inputs, len(names), write)
+	}
+	for i, name := range names {
+		f, ok := known[name]
+		if !ok {
+			return s, fmt.Errorf("model.json: feature %q is none of the columns %s%s", name, some(in.Features), write)
+		}
+		if file.Categories != nil && file.Categories[i] != nil && f.Kind == inference.KindCategory {
+			f.Categories = file.Categories[i]
+		} else if f.Kind == inference.KindCategory && (file.Types == nil || file.Types[i] != "c") {
+			return s, fmt.Errorf("model.json: feature %q is a category in the data and a number in the model, so its codes are unknown%s", name, write)
+		}
+		s.Inputs = append(s.Inputs, f)
+	}
+	return s, nil
+}
+
+// try scores the validation rows, or the training rows where there are none, and fills the metrics of the former.
+func try(m *inference.Model, in Input, out *Output) error {
+	rows := in.Validation
+	if !in.validates() {
+		rows = in.Train
+	}
+	p, err := m.PredictTable(rows)
+	if err != nil {
+		return err
+	}
+	for i, v := range p {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("it scores row %d as %v", i/m.Scorer.Outputs()+1, v)
+		}
+	}
+	if !in.validates() {
+		return nil
+	}
+	y, err := m.Signature.Targets(rows) // by the model's own classes: a signature may order them otherwise
+	if err != nil {
+		return err
+	}
+	_, out.Metrics = validationMetrics(in.Task, m.Scorer.Outputs(), y, p)
+	return nil
+}
