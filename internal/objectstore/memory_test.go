@@ -14,6 +14,15 @@ func TestMemory(t *testing.T) {
 	objectstoretest.Run(t, func(*testing.T) objectstore.Store { return objectstore.NewMemory() })
 }
 
+func TestDir(t *testing.T) {
+	objectstoretest.Run(t, func(t *testing.T) objectstore.Store {
+		d, err := objectstore.NewDir(t.TempDir())
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, d.Close()) })
+		return d
+	})
+}
+
 func TestFaultyWithoutFaultsIsItsInnerStore(t *testing.T) {
 	objectstoretest.Run(t, func(*testing.T) objectstore.Store {
 		return objectstore.NewFaulty(objectstore.NewMemory(), func(string, string) objectstore.Fault { return objectstore.NoFault })
