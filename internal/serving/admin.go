@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -107,8 +106,6 @@ func (a *arm) status() *ArmStatus {
 	}
 	return &ArmStatus{Version: a.number, Artifact: a.artifact, Format: a.model.Signature.Format}
 }
-
-func statusText(status int) string { return strconv.Itoa(status) }
 
 // current are the failures that have not ended.
 func (l *failureLog) current() []string {

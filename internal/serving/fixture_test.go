@@ -52,7 +52,7 @@ func (c *clock) advance(d time.Duration) {
 
 // world is one gateway with everything around it in memory.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	clock  *clock
 	store  *objectstore.Memory
 	series *timeseries.Memory
@@ -67,7 +67,7 @@ type world struct {
 	keys   int
 }
 
-func newWorld(t *testing.T, change ...func(*serving.Config)) *world {
+func newWorld(t testing.TB, change ...func(*serving.Config)) *world {
 	w := &world{t: t, clock: newClock(), store: objectstore.NewMemory(), series: timeseries.NewMemory(), dir: t.TempDir()}
 	w.ledger = registry.NewLedger(w.store, modelName)
 	w.start(change...)
@@ -181,7 +181,7 @@ func (w *world) applySpec(serving string) {
 }
 
 // withCanary is a world with a champion (version 1) and a challenger (version 2) of a weight.
-func withCanary(t *testing.T, weight float64, change ...func(*serving.Config)) *world {
+func withCanary(t testing.TB, weight float64, change ...func(*serving.Config)) *world {
 	w := newWorld(t, change...)
 	w.promote(w.register(flights(0)))
 	w.canary(w.register(flights(1)), weight, 10*time.Minute)
@@ -207,7 +207,7 @@ func (w *world) admin(path string) answer {
 	return ask(w.t, w.server.AdminHandler(), http.MethodGet, path, "")
 }
 
-func ask(t *testing.T, h http.Handler, method, path, body string) answer {
+func ask(t testing.TB, h http.Handler, method, path, body string) answer {
 	t.Helper()
 	rec := httptest.NewRecorder()
 	h.ServeHTTP(rec, httptest.NewRequest(method, path, strings.NewReader(body)))
@@ -221,7 +221,7 @@ func ask(t *testing.T, h http.Handler, method, path, body string) answer {
 }
 
 // objectstoreWithout is a copy of the world's store that lacks some objects.
-func objectstoreWithout(t *testing.T, w *world, suffixes ...string) *objectstore.Memory {
+func objectstoreWithout(t testing.TB, w *world, suffixes ...string) *objectstore.Memory {
 	t.Helper()
 	ctx := context.Background()
 	out := objectstore.NewMemory()
@@ -289,7 +289,7 @@ func (m linearModel) with(name string) linearModel {
 	return m
 }
 
-func (m linearModel) files(t *testing.T) map[string][]byte {
+func (m linearModel) files(t testing.TB) map[string][]byte {
 	t.Helper()
 	links := map[spec.Task]string{spec.Binary: inference.LinkSigmoid, spec.Multiclass: inference.LinkSoftmax, spec.Regression: inference.LinkIdentity}
 	file, err := json.Marshal(inference.LinearFile{Format: inference.FormatLinear, Version: inference.LinearVersion,

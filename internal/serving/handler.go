@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -47,7 +48,7 @@ func (s *Server) allow(method string, bare bool, next http.HandlerFunc) http.Han
 
 // reject answers a request that got no prediction.
 func (s *Server) reject(w http.ResponseWriter, bare bool, p *problem) {
-	s.metrics.rejected.WithLabelValues(statusText(p.Status)).Inc()
+	s.metrics.rejected.WithLabelValues(strconv.Itoa(p.Status)).Inc()
 	p.send(w, bare)
 }
 

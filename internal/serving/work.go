@@ -118,7 +118,7 @@ func (s *Server) assign(w *work, r *route, now time.Time) {
 		}
 		if split {
 			var point float64
-			if v := w.stickyKey(r, i, places); v != nil {
+			if v := w.stickyKey(r, i, places); len(v) > 0 {
 				point = stickyPoint(r.salt, v)
 			} else {
 				point = s.ports.Random()
