@@ -145,17 +145,14 @@ func (b *MemoryBuckets) Bucket(name string) Store {
 	return m
 }
 
-// readBody reads a body from its start and holds it to its size.
+// readBody reads a body of the announced size.
 func readBody(op, key string, body io.ReadSeeker, size int64) ([]byte, error) {
-	if _, err := body.Seek(0, io.SeekStart); err != nil {
-		return nil, fmt.Errorf("%s %s: rewind the body: %w", op, key, err)
+	if err := measure(op, key, body, size); err != nil {
+		return nil, err
 	}
-	data, err := io.ReadAll(io.LimitReader(body, size+1))
-	if err != nil {
+	data := make([]byte, size)
+	if _, err := io.ReadFull(body, data); err != nil {
 		return nil, fmt.Errorf("%s %s: read the body: %w", op, key, err)
-	}
-	if int64(len(data)) != size {
-		return nil, fmt.Errorf("%s %s: the body holds %d bytes or more, %d were announced", op, key, len(data), size)
 	}
 	return data, nil
 }

@@ -24,9 +24,8 @@ func TestDir(t *testing.T) {
 }
 
 func TestFaultyWithoutFaultsIsItsInnerStore(t *testing.T) {
-	objectstoretest.Run(t, func(*testing.T) objectstore.Store {
-		return objectstore.NewFaulty(objectstore.NewMemory(), func(string, string) objectstore.Fault { return objectstore.NoFault })
-	})
+	one := objectstore.NewFaulty(objectstore.NewMemory(), func(string, string) objectstore.Fault { return objectstore.NoFault })
+	objectstoretest.Run(t, func(*testing.T) objectstore.Store { return one })
 }
 
 func TestMemoryRefusesAKeyThatIsAnothersFolder(t *testing.T) {

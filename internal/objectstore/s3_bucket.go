@@ -85,8 +85,8 @@ func (b *s3Bucket) write(ctx context.Context, op, key string, body io.ReadSeeker
 	if err := checkKey(key); err != nil {
 		return Info{}, err
 	}
-	if _, err := body.Seek(0, io.SeekStart); err != nil {
-		return Info{}, fmt.Errorf("%s %s: rewind the body: %w", op, key, err)
+	if err := measure(op, key, body, size); err != nil {
+		return Info{}, err
 	}
 	if size > multipartFrom {
 		return b.writeParts(ctx, op, key, body, size, ifNoneMatch)
@@ -102,19 +102,24 @@ func (b *s3Bucket) write(ctx context.Context, op, key string, body io.ReadSeeker
 
 // writeParts uploads in parts; the condition is judged when they are joined, so it holds as for a single PUT.
 func (b *s3Bucket) writeParts(ctx context.Context, op, key string, body io.Reader, size int64, ifNoneMatch *string) (Info, error) {
+	if ifNoneMatch != nil { // ask first: the condition would be judged only after everything was sent
+		switch _, err := b.Stat(ctx, key); {
+		case err == nil:
+			return Info{}, fmt.Errorf("%s %s: %w", op, URL(b.name, key), ErrExists)
+		case !errors.Is(err, ErrNotFound):
+			return Info{}, err
+		}
+	}
 	part := int64(partSize)
 	for size/part >= maxParts {
 		part *= 2
 	}
-	counted := &countingReader{from: body}
+	inOrder := struct{ io.Reader }{body} // without Seek, so that the parts are read one after the other
 	out, err := b.s3.transfer.UploadObject(ctx,
-		&transfermanager.UploadObjectInput{Bucket: &b.name, Key: &key, Body: counted, IfNoneMatch: ifNoneMatch},
+		&transfermanager.UploadObjectInput{Bucket: &b.name, Key: &key, Body: inOrder, IfNoneMatch: ifNoneMatch},
 		func(o *transfermanager.Options) { o.PartSizeBytes = part })
 	if err != nil {
 		return Info{}, b.error(op, key, err)
-	}
-	if counted.read != size {
-		return Info{}, fmt.Errorf("%s %s: the body holds %d bytes, %d were announced", op, key, counted.read, size)
 	}
 	return Info{Key: key, Size: size, ETag: unquote(out.ETag), VersionID: version(out.VersionID)}, nil
 }
@@ -182,18 +187,6 @@ func statusOf(err error) int {
 		return answer.HTTPStatusCode()
 	}
 	return 0
-}
-
-// countingReader counts what is read. It hides that its source can seek, so that parts are read in order.
-type countingReader struct {
-	from io.Reader
-	read int64
-}
-
-func (c *countingReader) Read(p []byte) (int, error) {
-	n, err := c.from.Read(p)
-	c.read += int64(n)
-	return n, err
 }
 
 func unquote(etag *string) string { return strings.Trim(aws.ToString(etag), `"`) }

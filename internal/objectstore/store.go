@@ -104,3 +104,18 @@ func (e *TooLarge) Error() string {
 func unreachable(op, key string, err error) error {
 	return fmt.Errorf("object store unreachable: %s %s: %w", op, key, err)
 }
+
+// measure holds a body to its announced size before a byte is sent, and leaves it at its start.
+func measure(op, key string, body io.Seeker, size int64) error {
+	end, err := body.Seek(0, io.SeekEnd)
+	if err == nil {
+		_, err = body.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: measure the body: %w", op, key, err)
+	}
+	if end != size {
+		return fmt.Errorf("%s %s: the body holds %d bytes, %d were announced", op, key, end, size)
+	}
+	return nil
+}
