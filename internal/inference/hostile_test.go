@@ -2,11 +2,12 @@ package inference
 
 import (
 	"errors"
+	"fmt"
 	"math"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // forestFile is a model of the given trees over two features.
@@ -162,11 +163,6 @@ func FuzzInspect(f *testing.F) {
 	f.Add([]byte(forestFile(stump, categoryStump)))
 	f.Add([]byte(linearModel))
 	f.Add(writeForest(3, 2, 3, true, 4))
-	small, err := os.ReadFile(filepath.Join("testdata", "golden", "multiclass", "model.json"))
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(small)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := Inspect(data, Limits{MaxFeatures: 1000, MaxOutputs: 50})
 		if err != nil {
@@ -198,6 +194,31 @@ func FuzzParseSignature(f *testing.F) {
 		}
 		if _, err := ParseSignature(written); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// Well-formed JSON of nonsense: whatever the lists hold, the tree is an error or can be walked to its end.
+func TestRandomTreesAreErrorsOrScore(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 7).Draw(t, "nodes")
+		list := func(name string, low, high, length int) string {
+			v := rapid.SliceOfN(rapid.IntRange(low, high), length, length).Draw(t, name)
+			return strings.ReplaceAll(fmt.Sprint(v), " ", ",")
+		}
+		sets := rapid.IntRange(0, 3).Draw(t, "sets")
+		tree := fmt.Sprintf(`{"left_children":%s,"right_children":%s,"split_indices":%s,"split_conditions":%s,"default_left":%s,"split_type":%s,`+
+			`"categories":%s,"categories_nodes":%s,"categories_segments":%s,"categories_sizes":%s}`,
+			list("left", -1, n, n), list("right", -1, n, n), list("index", 0, 1, n), list("condition", -3, 3, n), list("default", 0, 1, n),
+			list("type", 0, 1, n), list("categories", 0, 70, 4), list("set nodes", 0, n-1, sets), list("segments", 0, 4, sets), list("sizes", 0, 4, sets))
+		file, err := Inspect([]byte(forestFile(tree)), Limits{})
+		if err != nil {
+			return
+		}
+		out := make([]float64, 1)
+		x := rapid.SliceOfN(rapid.OneOf(rapid.Float64(), rapid.Just(math.NaN())), 2, 2).Draw(t, "x")
+		if err := file.Scorer.Score(x, 1, out); err != nil || math.IsNaN(out[0]) {
+			t.Fatalf("observed %v, %v", out[0], err)
 		}
 	})
 }
