@@ -203,6 +203,8 @@ func TestProgressSaysHowFarTheBuildIs(t *testing.T) {
 	expect("looking for what is compiled already")
 	say("errors\nnet/http\n# broken/package\n./x.go:1:2: undefined: y\n")
 	expect("2 of at most 1823 packages compiled")
+	say(stackModule + "\n")
+	expect("linking")
 	if got := p.other.suffix(); !strings.Contains(got, "undefined: y") || strings.Contains(got, "net/http") {
 		t.Errorf("kept for the error: %q", got)
 	}

@@ -23,6 +23,7 @@ type progress struct {
 	downloaded int    // modules
 	compiled   int    // packages
 	total      int    // packages; 0 while unknown
+	linking    bool   // the last package is compiled
 	other      *tail  // lines that are neither: errors
 }
 
@@ -73,6 +74,8 @@ func (p *progress) line(elapsed time.Duration) string {
 		return fmt.Sprintf("  %s: reading the list of packages", at)
 	case p.total == 0:
 		return fmt.Sprintf("  %s: %d modules downloaded", at, p.downloaded)
+	case p.linking:
+		return fmt.Sprintf("  %s: linking", at)
 	case p.compiled == 0:
 		return fmt.Sprintf("  %s: looking for what is compiled already", at)
 	}
@@ -114,6 +117,7 @@ func (p *progress) take(line string) {
 		p.downloaded++
 	case !strings.ContainsAny(line, " \t#") && p.total > 0:
 		p.compiled++
+		p.linking = line == stackModule
 	default:
 		_, _ = p.other.Write([]byte(line + "\n"))
 	}
