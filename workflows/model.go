@@ -354,11 +354,7 @@ func (m *model) continueAsNew(ctx workflow.Context) error {
 		}
 		m.take(t)
 	}
-	months := make([]string, 0, len(m.state.Spent))
-	for k := range m.state.Spent {
-		months = append(months, k)
-	}
-	slices.Sort(months)
+	months := workflow.DeterministicKeys(m.state.Spent)
 	for _, k := range months[:max(0, len(months)-12)] {
 		delete(m.state.Spent, k)
 	}
