@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leanloop/leanloop/internal/objectstore"
+	"github.com/leanloop/leanloop/internal/predictions"
 	"github.com/leanloop/leanloop/internal/registry"
 	"github.com/leanloop/leanloop/internal/serving"
 	"github.com/leanloop/leanloop/internal/timeseries"
@@ -93,9 +94,8 @@ func TestFeaturesNamedLikeLogColumnsGetAPrefix(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.predict(`{"score": 1, "carrier": "AA"}`).status)
 	w.sync()
 	for _, rows := range w.logged() {
-		require.Equal(t, []string{"feature.score", "carrier"}, rows[0][len(serving.LogColumns()):])
+		require.Equal(t, []string{"feature.score", "carrier"}, rows[0][len(predictions.Columns()):])
 	}
-	require.Equal(t, "carrier", serving.LogColumn("carrier"))
 }
 
 func TestPredictionLogIsSampledByTheSpec(t *testing.T) {

@@ -8,32 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/leanloop/leanloop/internal/objectstore"
+	"github.com/leanloop/leanloop/internal/predictions"
 )
-
-// LogColumns are the first columns of the prediction log; the features of the version's signature follow. time is
-// when the request was answered, arm who answered, label the class or the value, latency_us the arm's part of it.
-func LogColumns() []string {
-	return []string{"prediction_id", "time", "version", "arm", "row_id", "score", "label", "latency_us"}
-}
-
-// LogColumn is the prediction log's column for a feature: its name, or "feature." and its name where that is taken
-// by one of LogColumns.
-func LogColumn(feature string) string {
-	if slices.Contains(LogColumns(), feature) {
-		return "feature." + feature
-	}
-	return feature
-}
-
-// LogPrefix is the folder of a model's prediction log for one hour (UTC).
-func LogPrefix(model string, hour time.Time) string {
-	return fmt.Sprintf("predictions/%s/dt=%s/hh=%s/", model, hour.UTC().Format(time.DateOnly), hour.UTC().Format("15"))
-}
 
 // predictionLog collects predictions in memory and sends them to the object store as compressed CSV, one object a
 // model, version and hour, closed by size or age. It never holds up a request: what doesn't fit its memory is
@@ -116,53 +96,6 @@ func (l *predictionLog) add(w *work, r *route, now time.Time) {
 	}
 }
 
-func appendLogHeader(dst []byte, a *arm) []byte {
-	for i, column := range LogColumns() {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(dst, column...)
-	}
-	for _, f := range a.model.Signature.Inputs {
-		dst = appendCell(append(dst, ','), []byte(LogColumn(f.Name)))
-	}
-	return append(dst, '\n')
-}
-
-func appendLogRow(dst []byte, w *work, i int, row []value, rowID int, now time.Time) []byte {
-	res := &w.results[i]
-	label, score := res.arm.label(res.scores)
-	dst = append(append(dst, w.id(i)...), ',')
-	dst = append(now.UTC().AppendFormat(dst, "2006-01-02T15:04:05.000Z"), ',')
-	dst = append(strconv.AppendInt(dst, int64(res.arm.number), 10), ',')
-	dst = append(append(dst, res.arm.name...), ',')
-	if rowID >= 0 {
-		dst = appendCell(dst, row[rowID].text())
-	}
-	dst = append(appendFloat(append(dst, ','), score), ',')
-	dst = append(appendCell(dst, []byte(label)), ',')
-	dst = strconv.AppendInt(dst, res.latency.Microseconds(), 10)
-	for k := range res.arm.inputs {
-		dst = appendCell(append(dst, ','), row[res.arm.inputs[k].place].text())
-	}
-	return append(dst, '\n')
-}
-
-// appendCell writes one CSV cell, quoted where RFC 4180 wants it.
-func appendCell(dst, cell []byte) []byte {
-	if bytes.IndexAny(cell, ",\"\r\n") < 0 && (len(cell) == 0 || cell[0] != ' ') {
-		return append(dst, cell...)
-	}
-	dst = append(dst, '"')
-	for _, c := range cell {
-		if c == '"' {
-			dst = append(dst, '"')
-		}
-		dst = append(dst, c)
-	}
-	return append(dst, '"')
-}
-
 // seal closes the parts that are due: all of them, or those of size or age, or of an hour that is over.
 func (l *predictionLog) seal(now time.Time, all bool) {
 	l.mu.Lock()
@@ -186,8 +119,7 @@ func (l *predictionLog) seal(now time.Time, all bool) {
 		}
 		l.seq++
 		l.sealed = append(l.sealed, &sealedPart{
-			key: fmt.Sprintf("%s%d-%s-%s.csv.gz", LogPrefix(key.model, time.Unix(key.hour*3600, 0)), key.version,
-				l.server.cfg.ID, l.sequence()),
+			key:  predictions.Key(key.model, time.Unix(key.hour*3600, 0), key.version, l.server.cfg.ID, l.sequence()),
 			rows: p.rows, data: p.csv,
 		})
 	}
