@@ -84,6 +84,14 @@ func (f *File) scorerFor(s Signature) (Scorer, error) {
 			return nil, fmt.Errorf("inputs[%d]: feature %q is a category to the model and %s to the signature", i, s.Inputs[i].Name, s.Inputs[i].Kind)
 		}
 	}
+	for i, names := range f.Categories {
+		if names == nil || s.Inputs[i].Kind != KindCategory {
+			continue
+		}
+		if err := equalNames(names, s.Inputs[i].Categories); err != nil {
+			return nil, fmt.Errorf("inputs[%d]: feature %q: categories: %w", i, s.Inputs[i].Name, err)
+		}
+	}
 	if f.linear != nil {
 		if err := f.linear.fits(s); err != nil {
 			return nil, err

@@ -270,15 +270,12 @@ func fill(into []float64, what string, from []float64) error {
 	return nil
 }
 
-// fits holds kinds, categories and classes to the signature's.
+// fits holds kinds and classes to the signature's.
 func (l *linear) fits(s Signature) error {
 	for i, f := range l.file.Features {
 		in := s.Inputs[i]
 		if (f.Kind == KindCategory) != (in.Kind == KindCategory) {
 			return fmt.Errorf("features[%d]: feature %q is %s to the model and %s to the signature", i, f.Name, f.Kind, in.Kind)
-		}
-		if err := equalNames(f.Categories, in.Categories); err != nil && f.Kind == KindCategory {
-			return fmt.Errorf("features[%d]: feature %q: categories: %w", i, f.Name, err)
 		}
 	}
 	if len(l.file.Classes) != 0 {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -304,4 +305,33 @@ func TestScoreAllocatesNothing(t *testing.T) {
 			t.Errorf("%s: two rows in the place of one are no error", name)
 		}
 	}
+}
+
+func TestScorersAreSafeForConcurrentUse(t *testing.T) {
+	file, err := Inspect(writeForest(20, 5, 8, true, 1), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wait sync.WaitGroup
+	for worker := range 4 {
+		wait.Go(func() {
+			x, first, again := make([]float64, 8), make([]float64, 1), make([]float64, 1)
+			for i := range x {
+				x[i] = float64(worker*i) / 7
+			}
+			for i := range 200 {
+				out := again
+				if i == 0 {
+					out = first
+				}
+				if err := file.Scorer.Score(x, 1, out); err != nil {
+					t.Error(err)
+				}
+				if i > 0 && again[0] != first[0] {
+					t.Errorf("observed %v, want %v", again[0], first[0])
+				}
+			}
+		})
+	}
+	wait.Wait()
 }

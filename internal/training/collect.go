@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/spec"
@@ -149,6 +150,8 @@ func deriveSignature(file *inference.File, in Input, schema Schema) (inference.S
 			f.Categories = file.Categories[i]
 		} else if f.Kind == inference.KindCategory && (file.Types == nil || file.Types[i] != "c") {
 			return s, fmt.Errorf("model.json: feature %q is a category in the data and a number in the model, so its codes are unknown%s", name, write)
+		} else if f.Kind == inference.KindCategory && !codedAlike(f.Categories) {
+			return s, fmt.Errorf("model.json: feature %q has categories that pandas reads as numbers or nulls, so its codes are unknown%s", name, write)
 		}
 		s.Inputs = append(s.Inputs, f)
 	}
@@ -179,4 +182,20 @@ func try(m *inference.Model, in Input, out *Output) error {
 	}
 	_, out.Metrics = validationMetrics(in.Task, m.Scorer.Outputs(), y, p)
 	return nil
+}
+
+// codedAlike reports whether pandas, reading the categories from a CSV file, codes them in the order of their text:
+// not when all of them are numbers, which it sorts by value, and not when one is a word that it takes for a null.
+func codedAlike(categories []string) bool {
+	numbers := true
+	for _, c := range categories {
+		if slices.Contains([]string{"NA", "N/A", "#N/A", "#N/A N/A", "#NA", "n/a", "<NA>", "nan", "NaN", "-nan", "-NaN", "null", "NULL", "None",
+			"-1.#IND", "1.#IND", "-1.#QNAN", "1.#QNAN"}, c) { // pandas' default na_values
+			return false
+		}
+		if _, err := strconv.ParseFloat(c, 64); err != nil {
+			numbers = false
+		}
+	}
+	return !numbers
 }

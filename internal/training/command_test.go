@@ -169,6 +169,23 @@ func TestCommandFailuresAreTyped(t *testing.T) {
 	}
 }
 
+func TestCategoriesThatPandasWouldCodeOtherwise(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		categories []string
+		want       bool
+	}{
+		{"names", []string{"AA", "B6"}, true},
+		{"names and numbers", []string{"10", "9E", "B6"}, true},
+		{"numbers sort by value", []string{"10", "9"}, false},
+		{"a name that is read as null", []string{"EU", "NA"}, false},
+	} {
+		if got := codedAlike(c.categories); got != c.want {
+			t.Errorf("%s: observed %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
 func TestCommandGarbageIsBounded(t *testing.T) {
 	s, in := program(t, `
 		i=0; while [ $i -lt 200 ]; do echo "line $i"; i=$((i+1)); done

@@ -204,8 +204,13 @@ func (p *linearProblem) losses() float64 {
 	switch p.task {
 	case spec.Binary:
 		for i, m := range p.margins {
-			total += math.Max(m, 0) - m*p.y[i] + math.Log1p(math.Exp(-math.Abs(m)))
-			p.slopes[i] = 1/(1+math.Exp(-m)) - p.y[i]
+			e := math.Exp(-math.Abs(m)) // at most 1: neither the loss nor the probability overflows
+			total += max(m, 0) - m*p.y[i] + math.Log(1+e)
+			probability := 1 / (1 + e)
+			if m < 0 {
+				probability = e / (1 + e)
+			}
+			p.slopes[i] = probability - p.y[i]
 		}
 	case spec.Multiclass:
 		for row := range p.d.rows {
