@@ -46,7 +46,16 @@ func (r *Runs) Settings(ctx context.Context, in SettingsInput) (RunSettings, err
 	if err != nil {
 		return RunSettings{}, err
 	}
-	return RunSettings{Retries: m.Train.Retries, TrainTimeout: m.Train.Timeout.D(), Approval: m.Approval, Canary: m.Canary}, nil
+	return RunSettings{Retries: m.Train.Retries, TrainTimeout: trainLimit(m), Approval: m.Approval, Canary: m.Canary}, nil
+}
+
+// trainLimit is how long one attempt may take: the spec's timeout, or as long as its budget for a run lasts.
+func trainLimit(m *spec.Model) time.Duration {
+	limit := m.Train.Timeout.D()
+	if m.Budget.PerRun.Amount > 0 && m.Budget.PerHour > 0 {
+		limit = min(limit, time.Duration(m.Budget.PerRun.Amount/m.Budget.PerHour*float64(time.Hour)))
+	}
+	return limit
 }
 
 // Claimed is the number that a run got.

@@ -118,7 +118,7 @@ func (t *Trainer) run(ctx context.Context, m *spec.Model, in training.Input, dir
 	defer func() { _ = log.Close() }()
 	out, runErr := training.RunCommand(ctx, training.CommandSpec{
 		Argv: m.Train.Command, CodeDir: code, Env: env, WorkDir: filepath.Join(dir, "work"), Params: m.Train.Params,
-		Timeout: m.Train.Timeout.D(), GPUs: m.Train.Resources.GPUs, LogTo: log,
+		Timeout: trainLimit(m), GPUs: m.Train.Resources.GPUs, LogTo: log,
 	}, in, report)
 	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()

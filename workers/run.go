@@ -46,7 +46,13 @@ func run(ctx context.Context, c *config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	workers := a.workers(c, temporal)
+	fatal := make(chan error, 1)
+	workers := a.workers(c, temporal, func(err error) {
+		select {
+		case fatal <- err:
+		default: // one is enough to end
+		}
+	})
 	var sweeper *intake.Sweeper
 	if c.has(roleLifecycle) {
 		sweeper = intake.New(store, s3, sender(temporal), intake.Config{Every: c.Sweep}, log)
@@ -57,12 +63,11 @@ func run(ctx context.Context, c *config, log *slog.Logger) error {
 		return err
 	}
 	defer func() { _ = server.Close() }()
-	fatal := make(chan error, len(workers))
-	for i, w := range workers {
+	for _, w := range workers {
 		if err := w.Start(); err != nil {
 			return fmt.Errorf("worker: %w", err)
 		}
-		defer workers[i].Stop()
+		defer w.Stop()
 	}
 	if sweeper != nil {
 		go sweeper.Run(ctx)
@@ -74,7 +79,7 @@ func run(ctx context.Context, c *config, log *slog.Logger) error {
 		log.Info("stopping", "within", c.Stop)
 		return nil
 	case err := <-fatal:
-		return err
+		return fmt.Errorf("worker: %w", err)
 	}
 }
 
@@ -145,10 +150,10 @@ func runURL(c *config) func(string) string {
 }
 
 // workers makes one worker for each task queue of the roles.
-func (h *host) workers(c *config, temporal client.Client) []worker.Worker {
+func (h *host) workers(c *config, temporal client.Client, fatal func(error)) []worker.Worker {
 	var all []worker.Worker
 	if c.has(roleLifecycle) {
-		w := worker.New(temporal, workflows.QueueLifecycle, temporalx.WorkerOptions(lightSlots, c.Stop))
+		w := worker.New(temporal, workflows.QueueLifecycle, temporalx.WorkerOptions(lightSlots, c.Stop, fatal))
 		workflows.Register(w)
 		for _, a := range []any{h.planner, h.runs, h.ingester, h.registrar, h.traffic, h.measurer, h.messenger} {
 			w.RegisterActivity(a)
@@ -156,14 +161,14 @@ func (h *host) workers(c *config, temporal client.Client) []worker.Worker {
 		all = append(all, w)
 	}
 	if c.has(roleData) {
-		w := worker.New(temporal, workflows.QueueData, dataOptions(c.DataSlots, c.Stop))
+		w := worker.New(temporal, workflows.QueueData, dataOptions(c.DataSlots, c.Stop, fatal))
 		for _, a := range []any{h.ingester, h.snapshots, h.evaluator, h.registrar, h.monitors} {
 			w.RegisterActivity(a)
 		}
 		all = append(all, w)
 	}
 	if c.has(roleTrain) {
-		w := worker.New(temporal, workflows.QueueTrain, dataOptions(c.TrainSlots, c.Stop))
+		w := worker.New(temporal, workflows.QueueTrain, dataOptions(c.TrainSlots, c.Stop, fatal))
 		w.RegisterActivity(h.trainer)
 		all = append(all, w)
 	}
@@ -171,8 +176,8 @@ func (h *host) workers(c *config, temporal client.Client) []worker.Worker {
 }
 
 // dataOptions are those of a queue that carries activities only.
-func dataOptions(slots int, stop time.Duration) worker.Options {
-	o := temporalx.WorkerOptions(slots, stop)
+func dataOptions(slots int, stop time.Duration, fatal func(error)) worker.Options {
+	o := temporalx.WorkerOptions(slots, stop, fatal)
 	o.DisableWorkflowWorker = true
 	return o
 }

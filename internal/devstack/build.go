@@ -242,14 +242,23 @@ func buildEnv() []string {
 	return append(os.Environ(), "GOWORK=off", "GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
 }
 
+// Compile builds a package of the module at dir into output, with a line of progress every few seconds.
+func Compile(ctx context.Context, dir, pkg, output string, log io.Writer) error {
+	return compile(ctx, dir, pkg, "", output, log)
+}
+
 // goBuild compiles the module at source into output.
 func goBuild(ctx context.Context, source, tags, output string, log io.Writer) error {
+	return compile(ctx, source, ".", tags, output, log)
+}
+
+func compile(ctx context.Context, source, pkg, tags, output string, log io.Writer) error {
 	if _, err := exec.LookPath("go"); err != nil {
 		return fmt.Errorf("the go command is needed to build it: %w", err)
 	}
 	p := newProgress(log, tick)
 	defer p.stop()
-	list := goCommand(ctx, source, "list", "-deps", "-tags", tags, ".")
+	list := goCommand(ctx, source, "list", "-deps", "-tags", tags, pkg)
 	var packages strings.Builder
 	list.Stdout = &packages
 	if err := p.run(list); err != nil {
@@ -257,7 +266,7 @@ func goBuild(ctx context.Context, source, tags, output string, log io.Writer) er
 	}
 	p.expect(strings.Count(packages.String(), "\n"))
 	return p.run(goCommand(ctx, source, "build", "-v", "-ldflags", "-s -w",
-		"-tags", tags, "-o", output, "."))
+		"-tags", tags, "-o", output, pkg))
 }
 
 // goCommand prepares a go command that ends politely: the go tool removes its

@@ -41,11 +41,9 @@ func Build(ctx context.Context, dir string, log io.Writer) (Binaries, error) {
 	}
 	b := Binaries{Worker: filepath.Join(dir, "worker"), Gateway: filepath.Join(dir, "gateway")}
 	_, _ = fmt.Fprintln(log, "building worker and gateway ...")
-	for out, pkg := range map[string]string{b.Worker: "./workers", b.Gateway: "./gateway"} {
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", out, pkg)
-		cmd.Dir = root
-		if text, err := cmd.CombinedOutput(); err != nil {
-			return Binaries{}, fmt.Errorf("go build %s: %w\n%s", pkg, err, text)
+	for _, one := range []struct{ out, pkg string }{{b.Worker, "./workers"}, {b.Gateway, "./gateway"}} {
+		if err := devstack.Compile(ctx, root, one.pkg, one.out, log); err != nil {
+			return Binaries{}, fmt.Errorf("build %s: %w", one.pkg, err)
 		}
 	}
 	return b, nil

@@ -54,7 +54,7 @@ type Config struct {
 // DefaultConfig is a gateway's configuration but for ID and StateDir.
 func DefaultConfig() Config {
 	return Config{
-		Discover: 10 * time.Second, Follow: 2 * time.Second, FollowCanary: time.Second,
+		Discover: 2 * time.Second, Follow: 2 * time.Second, FollowCanary: time.Second,
 		StaleAfter: time.Minute, ReadTimeout: 10 * time.Second, LoadTimeout: 2 * time.Minute,
 		Heartbeat: registry.HeartbeatEvery, HeartbeatExpiry: registry.HeartbeatTTL,
 		FlushMetrics: time.Second, MetricBacklog: 10_000,

@@ -63,12 +63,13 @@ func Dial(ctx context.Context, c Connection, logger *slog.Logger) (client.Client
 	return t, nil
 }
 
-// WorkerOptions bound what one worker does at once. slots is the number of activities.
-func WorkerOptions(slots int, stop time.Duration) worker.Options {
+// WorkerOptions bound what one worker does at once. slots is the number of activities; fatal is told of an error that
+// ended the worker.
+func WorkerOptions(slots int, stop time.Duration, fatal func(error)) worker.Options {
 	return worker.Options{
 		MaxConcurrentActivityExecutionSize: slots,
 		WorkerStopTimeout:                  stop,
-		EnableLoggingInReplay:              false,
+		OnFatalError:                       fatal,
 	}
 }
 
