@@ -137,7 +137,9 @@ func (x *Influx) Sum(ctx context.Context, q Query) ([]Row, error) {
 	return rows, nil
 }
 
-// sumFlux writes the query in the part of Flux that InfluxDB 1.8 and 2.x have in common.
+// sumFlux writes the query in the part of Flux that InfluxDB 1.8 and 2.x have in common. 1.8 takes a point at the
+// range's stop as in the range, so the second filter says it again; it isn't pushed down to storage, but it only sees
+// what the first one let through.
 func sumFlux(bucket string, q Query) string {
 	conditions := []string{"r._measurement == " + fluxString(q.Measurement)}
 	names := make([]string, 0, len(q.Tags))
@@ -155,8 +157,9 @@ func sumFlux(bucket string, q Query) string {
 	return fmt.Sprintf(`from(bucket: %s)
   |> range(start: %s, stop: %s)
   |> filter(fn: (r) => %s)
+  |> filter(fn: (r) => r._time < %s)
   |> group(columns: [%s])
-  |> sum()`, fluxString(bucket), fluxTime(q.Start), fluxTime(q.Stop), strings.Join(conditions, " and "), strings.Join(group, ", "))
+  |> sum()`, fluxString(bucket), fluxTime(q.Start), fluxTime(q.Stop), strings.Join(conditions, " and "), fluxTime(q.Stop), strings.Join(group, ", "))
 }
 
 func fluxTime(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
