@@ -172,7 +172,7 @@ func linearFile(features []linearFeature, link string, classes []string, interce
 // checkWidth bounds what a linear model may ask of memory.
 func checkWidth(d *design, groups, limit int) error {
 	if d.weights*groups > limit {
-		return fmt.Errorf("built-in linear: observed %d weights > limit %d: exclude features with many categories", d.weights*groups, limit)
+		return &DataError{TooMany, fmt.Sprintf("%d weights of a linear model > limit %d", d.weights*groups, limit), "fewer features with many categories"}
 	}
 	return nil
 }

@@ -157,7 +157,7 @@ func (p *linearProblem) minimise(ctx context.Context, params linearParams, repor
 	}
 	// A line search that can't improve on rounding ends with an error at what is an optimum for every purpose.
 	if result == nil || (err != nil && !errors.Is(err, optimize.ErrLinesearcherFailure) && !errors.Is(err, optimize.ErrNoProgress) && !errors.Is(err, optimize.ErrNonDescentDirection)) {
-		return nil, 0, fmt.Errorf("built-in linear: L-BFGS: %w", err)
+		return nil, 0, &DataError{NotFitted, fmt.Sprintf("L-BFGS: %v", err), "features of a finite scale"}
 	}
 	for _, v := range result.X {
 		if math.IsNaN(v) || math.IsInf(v, 0) {

@@ -89,7 +89,7 @@ func trainTrees(ctx context.Context, in Input, report func(Progress)) (*Output, 
 	signature := b.signature(in)
 	model, err := writeXGBoost(b.features, b.trees[:rounds*b.loss.groups], b.loss, b.base)
 	if err != nil {
-		return nil, fmt.Errorf("write the model: %w", err)
+		return nil, &DataError{NotFitted, fmt.Sprintf("the trees can't be written: %v", err), "a target and features of a finite scale"}
 	}
 	return &Output{ModelJSON: model, Signature: signature, Metrics: metrics, Rounds: rounds, Ignored: ignored}, nil
 }
