@@ -122,7 +122,7 @@ func (c *considered) against(t Trigger) (why string, until time.Time) {
 	if !slices.Contains(r.On, t.Kind) {
 		return fmt.Sprintf("retrain.on %v doesn't name %s", r.On, t.Kind), time.Time{}
 	}
-	if slices.Contains(c.in.Muted, t.Kind) {
+	if r.MuteIfNoGain && slices.Contains(c.in.Muted, t.Kind) {
 		return "muted: its last retrain didn't beat the champion; waits for another accepted file", time.Time{}
 	}
 	if limit := c.spec.Budget.PerMonth.Amount; limit > 0 && c.in.Spent >= limit {

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -14,7 +15,9 @@ import (
 // approvalDesk takes decisions while a version waits for them. Updates and signals are judged by the same function,
 // approval.Decide; the first decision that settles it wins.
 type approvalDesk struct {
-	state *ApprovalState // nil: nothing to decide
+	// state is the round that is open, or the last one that was decided, so that who comes late is told who was first;
+	// nil: there is nothing to decide.
+	state *ApprovalState
 }
 
 // open starts a round of deciding over evidence.
@@ -78,7 +81,6 @@ func (d *approvalDesk) settled() bool {
 
 // handle registers the run's messages: decisions by update and by signal, stop, and the query.
 func (l *lifecycle) handle(ctx workflow.Context) error {
-	l.approval = &approvalDesk{}
 	if err := workflow.SetQueryHandler(ctx, QueryState, func() (LifecycleState, error) { return l.state, nil }); err != nil {
 		return err
 	}
@@ -121,10 +123,13 @@ func (l *lifecycle) validateStop(_ workflow.Context, s Stop) error {
 		return temporal.NewApplicationError("a stop needs an actor", ErrorInvalid)
 	case l.result.Outcome != "":
 		return temporal.NewApplicationError("the run has ended: "+l.result.Outcome, ErrorRefused)
+	case l.promoting:
+		return temporal.NewApplicationError("the version is being promoted; `starter rollback` returns to another one", ErrorRefused)
 	}
 	return nil
 }
 
+// stopRun ends the stages; the first stop names the outcome.
 func (l *lifecycle) stopRun(_ workflow.Context, s Stop) (bool, error) {
 	if l.stop == nil {
 		l.stop = &s
@@ -141,6 +146,7 @@ func (l *lifecycle) approve(ctx workflow.Context) error {
 		if err != nil {
 			return err
 		}
+		why := l.settlement(s)
 		in := activities.DecisionInput{
 			Model: l.in.Model, Lifecycle: l.result.ID, Round: l.round, Evidence: l.version.Evidence, RequestedBy: l.in.RequestedBy,
 		}
@@ -151,7 +157,7 @@ func (l *lifecycle) approve(ctx workflow.Context) error {
 		case approval.Rejected:
 			in.Approvers, in.Via, in.Reason = []string{s.Rejection.Actor}, s.Rejection.Via, s.Rejection.Reason
 		default:
-			in.Via, in.Reason = "timer", fmt.Sprintf("no decision within %s", l.settings.Approval.Timeout.D())
+			in.Via, in.Reason = "timer", why
 		}
 		out, err := call(ctx, quick(), registrar.Decide, in)
 		if err != nil {
@@ -159,13 +165,14 @@ func (l *lifecycle) approve(ctx workflow.Context) error {
 		}
 		switch {
 		case s.Outcome == approval.Rejected:
-			return end(activities.Rejected, "rejected by %s: %s", in.Approvers[0], in.Reason)
+			return end(activities.Rejected, "%s", why)
 		case s.Outcome != approval.Approved:
-			return end(activities.TimedOut, "%s", in.Reason)
+			return end(activities.TimedOut, "%s", why)
 		case out.Void == "":
-			l.detail("by %v", in.Approvers)
+			l.detail("%s", why)
 			return nil
 		}
+		l.approval.state = nil
 		l.note("approval void: %s; evaluating again", out.Void)
 		if err := l.judge(ctx); err != nil {
 			return err
@@ -186,17 +193,29 @@ func (l *lifecycle) ask(ctx workflow.Context) (approval.Status, error) {
 	l.approval.open(request, l.version.Evidence, l.judged.Summary)
 	l.state.Approval = l.approval.state
 	l.status(ctx, "waiting", "for %d of %v until %s", max(1, request.Policy.Quorum), request.Policy.Approvers, request.Deadline.Format(time.RFC3339))
-	l.tell(ctx, activities.MessageApproval, "")
+	asked := l.tell(ctx, activities.MessageApproval, "", nil)
 	decided, err := workflow.AwaitWithTimeout(ctx, request.Deadline.Sub(workflow.Now(ctx)), l.approval.settled)
 	if err != nil {
 		l.approval.state = nil
+		l.tell(ctx, activities.MessageDecided, "nobody decided: the run was ended before", asked)
 		return approval.Status{}, err
 	}
-	s := l.approval.state.Status
 	if !decided {
-		s.Outcome = approval.Expired
+		l.approval.state.Status.Outcome = approval.Expired
 	}
-	l.state.Approval = l.approval.state
-	l.approval.state = nil
+	s := l.approval.state.Status
+	l.tell(ctx, activities.MessageDecided, l.settlement(s), asked)
 	return s, nil
+}
+
+// settlement says in one line how a round of deciding ended.
+func (l *lifecycle) settlement(s approval.Status) string {
+	switch s.Outcome {
+	case approval.Approved:
+		return "approved by " + strings.Join(s.Approvers(), ", ")
+	case approval.Rejected:
+		return fmt.Sprintf("rejected by %s: %s", s.Rejection.Actor, s.Rejection.Reason)
+	default:
+		return fmt.Sprintf("no decision within %s", l.settings.Approval.Timeout.D())
+	}
 }

@@ -16,8 +16,8 @@ func call[In, Out any](ctx workflow.Context, o workflow.ActivityOptions, activit
 	return out, err
 }
 
-// reason is what an error says to a person: the innermost application error's message, without the wrapping of the
-// activity and the workflow.
+// reason is what an error says to a person: the application error's message, without the wrapping of the activity and
+// the workflow that it came through.
 func reason(err error) string {
 	if timeout, ok := errors.AsType[*temporal.TimeoutError](err); ok {
 		return "timed out: " + timeout.TimeoutType().String()
@@ -25,10 +25,16 @@ func reason(err error) string {
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		return app.Message()
 	}
+	if _, ok := errors.AsType[*temporal.TerminatedError](err); ok {
+		return "terminated"
+	}
+	if temporal.IsCanceledError(err) {
+		return "cancelled"
+	}
 	return err.Error()
 }
 
-// errorType is the name of the innermost application error, "" where there is none.
+// errorType is the name of the application error that an activity returned, "" where there is none.
 func errorType(err error) string {
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		return app.Type()

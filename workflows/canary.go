@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,14 +17,15 @@ import (
 // sets the final state. Whatever else ends it takes the traffic away on a disconnected context, and where even that
 // can't run, the lease does.
 func Canary(ctx workflow.Context, in activities.CanaryInput) (activities.CanaryResult, error) {
-	c := &canaryRun{in: in}
-	if err := c.handle(ctx); err != nil {
-		return activities.CanaryResult{}, err
+	c := &canaryRun{in: in, tick: in.Tick}
+	err := c.handle(ctx)
+	if err == nil {
+		err = c.setup(ctx)
 	}
-	if err := c.setup(ctx); err != nil {
-		return activities.CanaryResult{}, err
+	var result activities.CanaryResult
+	if err == nil {
+		result, err = c.run(ctx)
 	}
-	result, err := c.run(ctx)
 	if workflow.IsContinueAsNewError(err) {
 		return result, err
 	}
@@ -37,12 +39,12 @@ type canaryRun struct {
 	in       activities.CanaryInput
 	interval time.Duration
 	state    canary.State
-	ready    bool
+	ready    bool // there is a state to steer
 	weight   float64
 	lease    time.Time
-	tick     int
-	nudged   bool // a person steered: look at the state now
-	by       Steer
+	tick     int   // weights set
+	nudged   bool  // a person steered: look at the state now
+	by       Steer // the person who ended it
 }
 
 func (c *canaryRun) handle(ctx workflow.Context) error {
@@ -58,19 +60,23 @@ func (c *canaryRun) handle(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
-	signals := workflow.GetSignalChannel(ctx, SignalCanary)
+	signals := workflow.GetSignalChannelWithOptions(ctx, SignalCanary, workflow.SignalChannelOptions{Description: "promote, abort, pause or resume this canary"})
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		for {
 			var s Steer
 			if !signals.Receive(ctx, &s) {
 				return
 			}
-			if err := c.steer(ctx, s); err != nil {
-				workflow.GetLogger(ctx).Warn("steer refused", "action", s.Action, "actor", s.Actor, "error", err)
-			}
+			c.steerBySignal(ctx, s)
 		}
 	})
 	return nil
+}
+
+func (c *canaryRun) steerBySignal(ctx workflow.Context, s Steer) {
+	if err := c.steer(ctx, s); err != nil {
+		workflow.GetLogger(ctx).Warn("steer refused", "action", s.Action, "actor", s.Actor, "error", err)
+	}
 }
 
 func (c *canaryRun) view() CanaryState {
@@ -78,29 +84,26 @@ func (c *canaryRun) view() CanaryState {
 }
 
 func (c *canaryRun) validateSteer(ctx workflow.Context, s Steer) error {
-	if s.Actor == "" || s.Reason == "" {
-		return temporal.NewApplicationError("steering a canary needs an actor and a reason", ErrorInvalid)
-	}
-	_, err := steered(c.state, s, workflow.Now(ctx))
+	_, err := c.steered(s, workflow.Now(ctx))
 	return err
+}
+
+// steering is what a person's action came to, as it is recorded in history.
+type steering struct {
+	State   canary.State `json:"state"`
+	Refused string       `json:"refused,omitempty"`
 }
 
 // steer applies a person's action; what it does to traffic is the loop's.
 func (c *canaryRun) steer(ctx workflow.Context, s Steer) error {
-	if !c.ready {
-		return temporal.NewApplicationError("the canary hasn't started", ErrorRefused)
-	}
 	now := workflow.Now(ctx)
-	var v struct {
-		State   canary.State
-		Refused string
-	}
+	var v steering
 	recorded := workflow.SideEffect(ctx, func(workflow.Context) any {
-		state, err := steered(c.state, s, now)
+		state, err := c.steered(s, now)
 		if err != nil {
-			return struct{ Refused string }{reason(err)}
+			return steering{Refused: reason(err)}
 		}
-		return struct{ State canary.State }{state}
+		return steering{State: state}
 	})
 	if err := recorded.Get(&v); err != nil {
 		return err
@@ -108,22 +111,31 @@ func (c *canaryRun) steer(ctx workflow.Context, s Steer) error {
 	if v.Refused != "" {
 		return temporal.NewApplicationError(v.Refused, ErrorRefused)
 	}
-	c.state, c.by, c.nudged = v.State, s, true
+	c.state, c.nudged = v.State, true
+	if c.state.Over() {
+		c.by = s
+	}
 	c.describe(ctx)
 	return nil
 }
 
-func steered(state canary.State, s Steer, now time.Time) (canary.State, error) {
-	var err error
+// steered is the state after a person's action, or why there is none.
+func (c *canaryRun) steered(s Steer, now time.Time) (state canary.State, err error) {
+	switch {
+	case s.Actor == "" || s.Reason == "":
+		return state, temporal.NewApplicationError("steering a canary needs an actor and a reason", ErrorInvalid)
+	case !c.ready:
+		return state, temporal.NewApplicationError("the canary hasn't started", ErrorRefused)
+	}
 	switch s.Action {
 	case "promote":
-		state, _, err = canary.PromoteNow(state, s.Actor, s.Reason, now)
+		state, _, err = canary.PromoteNow(c.state, s.Actor, s.Reason, now)
 	case "abort":
-		state, _, err = canary.Abort(state, s.Actor, s.Reason, now)
+		state, _, err = canary.Abort(c.state, s.Actor, s.Reason, now)
 	case "pause":
-		state, err = canary.Pause(state, s.Actor, s.Reason)
+		state, err = canary.Pause(c.state, s.Actor, s.Reason)
 	case "resume":
-		state, err = canary.Resume(state, s.Actor, s.Reason)
+		state, err = canary.Resume(c.state, s.Actor, s.Reason)
 	default:
 		return state, temporal.NewApplicationError(fmt.Sprintf("steer %q: want promote, abort, pause or resume", s.Action), ErrorInvalid)
 	}
@@ -139,7 +151,7 @@ func (c *canaryRun) setup(ctx workflow.Context) error {
 	if err != nil {
 		return err
 	}
-	c.interval, c.tick = settings.Canary.Interval.D(), c.in.Tick
+	c.interval = settings.Canary.Interval.D()
 	if c.in.State != nil {
 		c.state = *c.in.State
 	} else {
@@ -149,58 +161,89 @@ func (c *canaryRun) setup(ctx workflow.Context) error {
 	return nil
 }
 
-// run sets the weight, waits an interval, measures, and does what the measurement's judgement says.
+// run sets the weight, waits an interval and measures, until a measurement or a person has ended it.
 func (c *canaryRun) run(ctx workflow.Context) (activities.CanaryResult, error) {
-	action := canary.Action{Kind: canary.Hold, Weight: c.state.Weight()}
 	for {
-		switch action.Kind {
-		case canary.Promote, canary.Rollback:
-			return c.ended(), nil
-		}
-		if err := c.expose(ctx, action.Weight); err != nil {
+		if err := c.expose(ctx); err != nil {
 			return activities.CanaryResult{}, err
-		}
-		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() && workflow.AllHandlersFinished(ctx) && !c.nudged {
-			next := c.in
-			next.State, next.Tick = &c.state, c.tick
-			return activities.CanaryResult{}, workflow.NewContinueAsNewError(ctx, Canary, next)
 		}
 		now := workflow.Now(ctx)
 		if _, err := workflow.AwaitWithTimeout(ctx, c.state.NextLook(now).Sub(now), func() bool { return c.nudged }); err != nil {
 			return activities.CanaryResult{}, err
 		}
-		if c.nudged && c.state.Over() {
-			return c.ended(), nil
-		}
-		c.nudged = false
-		out, err := call(ctx, measuring(), measurer.Measure, activities.MeasureInput{
-			Model: c.in.Model, Version: c.in.Version, Champion: c.in.Champion, Spec: c.in.Spec, State: c.state, Now: workflow.Now(ctx),
-		})
-		if err != nil {
+		if err := c.look(ctx); err != nil {
 			return activities.CanaryResult{}, err
 		}
-		if c.nudged { // a person steered while it was measured: their state stands, measure again
-			continue
+		if c.state.Over() {
+			return c.ended(), nil
 		}
-		c.state, action = out.State, out.Action
-		c.describe(ctx)
+		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() && c.drained(ctx) {
+			next := c.in
+			next.State, next.Tick = &c.state, c.tick
+			return activities.CanaryResult{}, workflow.NewContinueAsNewError(ctx, Canary, next)
+		}
+	}
+}
+
+// look measures the step so far and takes the judgement over. A person who steers meanwhile goes before it.
+func (c *canaryRun) look(ctx workflow.Context) error {
+	c.nudged = false
+	if c.state.Over() {
+		return nil
+	}
+	out, err := call(ctx, measuring(), measurer.Measure, activities.MeasureInput{
+		Model: c.in.Model, Version: c.in.Version, Champion: c.in.Champion, Spec: c.in.Spec, State: c.state, Now: workflow.Now(ctx),
+	})
+	switch {
+	case c.nudged || lost(ctx, err) && workflow.Now(ctx).Before(c.state.Deadline):
+		return ctx.Err()
+	case err != nil:
+		return err
+	}
+	c.state = out.State
+	c.describe(ctx)
+	return nil
+}
+
+// lost says that an activity found no worker or no answer in time, which says nothing about the canary.
+func lost(ctx workflow.Context, err error) bool {
+	_, timeout := errors.AsType[*temporal.TimeoutError](err)
+	return timeout && ctx.Err() == nil
+}
+
+// drained takes every signal that is buffered and says whether nothing a person sent is left to be looked at.
+func (c *canaryRun) drained(ctx workflow.Context) bool {
+	for signals := workflow.GetSignalChannel(ctx, SignalCanary); ; {
+		var s Steer
+		if !signals.ReceiveAsync(&s) {
+			return !c.nudged && workflow.AllHandlersFinished(ctx)
+		}
+		c.steerBySignal(ctx, s)
 	}
 }
 
 // expose sets the challenger's weight and renews its lease: two intervals and some slack, so that one lost look
-// doesn't end the canary and a dead workflow does.
-func (c *canaryRun) expose(ctx workflow.Context, weight float64) error {
-	c.tick++
-	c.lease = workflow.Now(ctx).Add(2*c.interval + leaseSlack)
-	_, err := call(ctx, quick(), traffic.Set, activities.TrafficInput{
-		Model: c.in.Model, Version: c.in.Version, Weight: weight, Lease: c.lease, Run: c.in.Lifecycle, Epoch: c.in.Epoch,
-		Key: fmt.Sprintf("%s/canary/%d", c.in.Lifecycle, c.tick), Start: c.tick == 1,
-	})
-	if err != nil {
-		return err
+// doesn't end the canary and a dead workflow does. A store that is away beyond the lease has ended the traffic already;
+// the weight is set again when it is back, until the deadline.
+func (c *canaryRun) expose(ctx workflow.Context) error {
+	lease := 2*c.interval + leaseSlack
+	for !c.state.Over() {
+		weight, until := c.state.Weight(), workflow.Now(ctx).Add(lease)
+		// The same key until it is known to be written: whether an attempt that timed out wrote it can't be known.
+		_, err := call(ctx, leased(lease), traffic.Set, activities.TrafficInput{
+			Model: c.in.Model, Version: c.in.Version, Weight: weight, Lease: until, Run: c.in.Lifecycle, Epoch: c.in.Epoch,
+			Key: fmt.Sprintf("%s/canary/%d", c.in.Lifecycle, c.tick+1), Start: c.tick == 0,
+		})
+		if err == nil {
+			c.tick++
+			c.weight, c.lease = weight, until
+			c.describe(ctx)
+			return nil
+		}
+		if !lost(ctx, err) || !workflow.Now(ctx).Before(c.state.Deadline) {
+			return err
+		}
 	}
-	c.weight = weight
-	c.describe(ctx)
 	return nil
 }
 

@@ -94,6 +94,8 @@ type Submitted struct {
 	Queued int `json:"queued"`
 	// Duplicate says that a trigger with the same key was taken before.
 	Duplicate bool `json:"duplicate,omitempty"`
+	// Note says why no run serves it, where that is known.
+	Note string `json:"note,omitempty"`
 }
 
 // Finished tells Model that a run it may not be the parent of has ended.
@@ -152,7 +154,7 @@ type OpenRun struct {
 	Number  int       `json:"number"`
 	ID      string    `json:"id"`
 	Since   time.Time `json:"since"`
-	Adopted bool      `json:"adopted,omitempty"` // found open at start, not a child of this execution
+	Adopted bool      `json:"adopted,omitempty"` // looked after by asking the store: this execution isn't told of its end
 }
 
 // LifecycleState answers QueryState on Lifecycle.

@@ -49,7 +49,11 @@ func renderModel(s ModelState) string {
 			fmt.Fprintf(&b, " until %s", s.DeferUntil.UTC().Format("2006-01-02 15:04:05"))
 		}
 		b.WriteString(":\n")
-		for _, t := range s.Pending {
+		for i, t := range s.Pending {
+			if i == 20 {
+				fmt.Fprintf(&b, "- and %d more\n", len(s.Pending)-i)
+				break
+			}
 			fmt.Fprintf(&b, "- %s %s\n", t.Kind, escape(t.Key))
 		}
 	}

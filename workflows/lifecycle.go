@@ -34,10 +34,12 @@ var (
 // workflow. The champion is untouched unless the outcome is promoted.
 func Lifecycle(ctx workflow.Context, in activities.LifecycleInput) (activities.LifecycleResult, error) {
 	l := newLifecycle(ctx, in)
-	if err := l.handle(ctx); err != nil {
-		return l.result, err
+	stages, cancel := workflow.WithCancel(ctx)
+	l.cancel = cancel
+	err := l.handle(ctx)
+	if err == nil {
+		err = l.run(stages)
 	}
-	err := l.run(ctx)
 	return l.finish(ctx, err)
 }
 
@@ -57,10 +59,12 @@ type lifecycle struct {
 	version  activities.RegisterOutput
 	round    int // evaluations so far
 
-	approval *approvalDesk
-	stop     *Stop
-	cancel   workflow.CancelFunc
-	exposed  bool // the version may have traffic: cleanup takes it away
+	approval  *approvalDesk
+	stop      *Stop
+	cancel    workflow.CancelFunc // of the stages
+	exposed   bool                // the version may have traffic: cleanup takes it away
+	promoting bool                // the promotion is being written: nothing stops it any more
+	telling   int                 // messages on their way
 }
 
 // ended is how a stage says that the run is over for a reason that isn't a fault.
@@ -79,8 +83,9 @@ func newLifecycle(ctx workflow.Context, in activities.LifecycleInput) *lifecycle
 		result: activities.LifecycleResult{
 			ID: id, Model: in.Model, Number: in.Number, Trigger: triggerOf(in), Started: workflow.Now(ctx).UTC(),
 		},
-		state: LifecycleState{ID: id, Model: in.Model},
-		asOf:  workflow.Now(ctx).UTC(),
+		state:    LifecycleState{ID: id, Model: in.Model, Stage: "setup"},
+		asOf:     workflow.Now(ctx).UTC(),
+		approval: &approvalDesk{},
 	}
 }
 
@@ -98,7 +103,6 @@ func triggerOf(in activities.LifecycleInput) string {
 
 // run is the lifecycle, stage by stage. A stage that returns an *ended error closes the run with that outcome.
 func (l *lifecycle) run(ctx workflow.Context) error {
-	ctx, l.cancel = workflow.WithCancel(ctx)
 	if err := l.setup(ctx); err != nil {
 		return err
 	}
@@ -117,6 +121,9 @@ func (l *lifecycle) run(ctx workflow.Context) error {
 		{"promote", l.promote},
 	}
 	for _, s := range stages {
+		if err := ctx.Err(); err != nil { // stopped in the moment that the stage before was done
+			return err
+		}
 		l.enter(ctx, s.name)
 		err := s.do(ctx)
 		l.leave(ctx, err)
@@ -175,7 +182,7 @@ func (l *lifecycle) trainModel(ctx workflow.Context) error {
 			l.detail("%d rows in %.1f s, attempt %d", out.TrainRows, out.Seconds, attempt)
 			return nil
 		}
-		if temporal.IsCanceledError(err) || ctx.Err() != nil {
+		if ctx.Err() != nil {
 			return err
 		}
 		budget, cause := &left.Infrastructure, "infrastructure"
@@ -241,7 +248,7 @@ func (l *lifecycle) canary(ctx workflow.Context) error {
 	l.exposed = true
 	out, err := l.runCanary(ctx)
 	if err != nil {
-		if temporal.IsCanceledError(err) || ctx.Err() != nil {
+		if ctx.Err() != nil {
 			return err
 		}
 		return end(activities.RolledBack, "canary: %s", reason(err))
@@ -254,7 +261,7 @@ func (l *lifecycle) canary(ctx workflow.Context) error {
 }
 
 // runCanary starts the model's canary. Its id is the model's: one left over by an earlier run is cancelled first and
-// waited for.
+// waited for, a minute at most.
 func (l *lifecycle) runCanary(ctx workflow.Context) (activities.CanaryResult, error) {
 	ctx = workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
 		WorkflowID:          CanaryID(l.in.Model),
@@ -274,6 +281,7 @@ func (l *lifecycle) runCanary(ctx workflow.Context) (activities.CanaryResult, er
 		var started *temporal.ChildWorkflowExecutionAlreadyStartedError
 		err := child.GetChildWorkflowExecution().Get(ctx, nil)
 		if errors.As(err, &started) && try <= 10 {
+			// An error says that it has just ended by itself, which the next try finds.
 			_ = workflow.RequestCancelExternalWorkflow(ctx, CanaryID(l.in.Model), "").Get(ctx, nil)
 			if err := workflow.Sleep(ctx, time.Duration(try)*time.Second); err != nil {
 				return out, err
@@ -287,10 +295,12 @@ func (l *lifecycle) runCanary(ctx workflow.Context) (activities.CanaryResult, er
 	}
 }
 
-// promote makes the version the champion and waits for gateways to follow.
+// promote makes the version the champion and waits for gateways to follow. Nothing cancels the entry once it is being
+// written: else the ledger might say promoted where the run says cancelled.
 func (l *lifecycle) promote(ctx workflow.Context) error {
-	l.exposed = true
-	out, err := call(ctx, quick(), traffic.Promote, activities.PromoteInput{
+	l.promoting = true
+	committed, _ := workflow.NewDisconnectedContext(ctx)
+	out, err := call(committed, quick(), traffic.Promote, activities.PromoteInput{
 		Model: l.in.Model, Version: l.version.Version, Champion: l.judged.Summary.Champion, Epoch: l.judged.Summary.Epoch,
 		Lifecycle: l.result.ID, Actor: l.actor(), Via: "lifecycle",
 	})

@@ -51,6 +51,7 @@ func (l *lifecycle) validate(ctx workflow.Context) error {
 		}
 		if !out.Accepted {
 			refused = append(refused, out.Reason)
+			l.result.Refused = append(l.result.Refused, f.SHA256)
 			continue
 		}
 		l.result.Files = append(l.result.Files, f.SHA256)
@@ -59,7 +60,7 @@ func (l *lifecycle) validate(ctx workflow.Context) error {
 		l.note("refused: %s", r)
 	}
 	if len(refused) > 0 {
-		l.tell(ctx, activities.MessageRefused, strings.Join(refused, "\n"))
+		l.tell(ctx, activities.MessageRefused, strings.Join(refused, "\n"), nil)
 	}
 	if len(l.result.Files) == 0 && triggerOf(l.in) == activities.TriggerData {
 		return end(activities.ValidationFailed, "%s", strings.Join(refused, "; "))

@@ -24,7 +24,9 @@ func (l *lifecycle) finish(ctx workflow.Context, err error) (activities.Lifecycl
 		if err != nil {
 			l.note("rollback not recorded, the lease ends the traffic: %s", reason(err))
 		}
-		l.result.HeadSeq, l.result.HeadHash = max(l.result.HeadSeq, out.Seq), out.Hash
+		if out.Seq > l.result.HeadSeq {
+			l.result.HeadSeq, l.result.HeadHash = out.Seq, out.Hash
+		}
 	}
 	l.result.Ended = workflow.Now(ctx).UTC()
 	l.result.Stages = l.state.Stages
@@ -33,12 +35,17 @@ func (l *lifecycle) finish(ctx workflow.Context, err error) (activities.Lifecycl
 		workflow.GetLogger(ctx).Error("run record not written", "lifecycle", l.result.ID, "error", err)
 	}
 	l.result = keepResult(l.result, closed)
+	l.state.Outcome, l.state.Reason = l.result.Outcome, l.result.Reason
 	_ = workflow.UpsertTypedSearchAttributes(ctx, AttributeOutcome.ValueSet(l.result.Outcome), AttributeStage.ValueSet("done"))
 	l.describe(ctx)
-	l.tell(ctx, activities.MessageClosed, l.result.Reason)
+	l.tell(ctx, activities.MessageClosed, l.result.Reason, nil)
 	done := workflow.SignalExternalWorkflow(ctx, ModelID(l.in.Model), "", SignalFinished, Finished{Number: l.in.Number, Result: l.result})
 	if err := done.Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Warn("model not told", "lifecycle", l.result.ID, "error", err)
+	}
+	// A message whose activity runs when the workflow completes may be lost, so they are waited for.
+	if sent, err := workflow.AwaitWithTimeout(ctx, lastWords, func() bool { return l.telling == 0 }); err != nil || !sent {
+		workflow.GetLogger(ctx).Warn("messages not sent", "lifecycle", l.result.ID, "messages", l.telling, "after", lastWords)
 	}
 	return l.result, fault
 }
@@ -69,7 +76,7 @@ func (l *lifecycle) conclude(ctx workflow.Context, err error) error {
 			return temporal.NewNonRetryableApplicationError(e.reason, "LifecycleFailed", nil)
 		}
 		return nil
-	case ctx.Err() != nil || temporal.IsCanceledError(err):
+	case ctx.Err() != nil:
 		l.result.Outcome, l.result.Reason = activities.Cancelled, "the workflow was cancelled"
 		return temporal.NewCanceledError(l.result.Reason)
 	default:

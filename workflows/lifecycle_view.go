@@ -60,15 +60,32 @@ func (l *lifecycle) describe(ctx workflow.Context) {
 	workflow.SetCurrentDetails(ctx, renderLifecycle(l.state))
 }
 
-// tell sends people a message. That it fails is logged and never holds the run up: a message is a courtesy.
-func (l *lifecycle) tell(ctx workflow.Context, kind, text string) {
+// tell sends people a message. That it fails is logged and never holds the run up: a message is a courtesy. It is sent
+// whatever is cancelled meanwhile, and finish waits for it a while. replaces is what tell returned for the message that
+// this one takes the place of, nil for none; where that one wasn't sent, neither is this.
+func (l *lifecycle) tell(ctx workflow.Context, kind, text string, replaces workflow.Future) workflow.Future {
 	in := activities.MessageInput{Kind: kind, Text: text, Lifecycle: l.result.ID, Model: l.in.Model, Spec: l.in.Spec, Result: l.result, Round: l.round}
 	if kind == activities.MessageApproval {
 		in.Evidence, in.Summary = &l.version.Evidence, &l.judged.Summary
 	}
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	sent, settle := workflow.NewFuture(ctx)
+	l.telling++
 	workflow.Go(ctx, func(ctx workflow.Context) {
-		if _, err := call(ctx, notify(), messenger.Send, in); err != nil {
+		defer func() { l.telling-- }()
+		if replaces != nil {
+			var old activities.MessageOutput
+			if err := replaces.Get(ctx, &old); err != nil || (old.Ref.ID == "" && len(old.Ref.Parts) == 0) {
+				settle.Set(old, err)
+				return
+			}
+			in.Replace = &old.Ref
+		}
+		out, err := call(ctx, notify(), messenger.Send, in)
+		if err != nil {
 			workflow.GetLogger(ctx).Warn("message not sent", "kind", kind, "error", err)
 		}
+		settle.Set(out, err)
 	})
+	return sent
 }

@@ -1,23 +1,19 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/leanloop/leanloop/activities"
 )
 
-// gather is how long files that land together are waited for before a run takes them all.
-const gather = 2 * time.Second
-
 // Model is a model's entity workflow: one per model, for ever. It takes triggers, drops those it has seen, coalesces
-// the rest, holds cooldown and budget, numbers runs, and runs one lifecycle at a time.
+// the rest, holds cooldown and budget, numbers runs, and runs one lifecycle at a time. Nothing but its own cancellation
+// ends it: what can't be done now is noted and done later.
 func Model(ctx workflow.Context, in ModelInput) error {
 	m := newModel(in)
 	if err := m.handle(ctx); err != nil {
@@ -31,7 +27,7 @@ func Model(ctx workflow.Context, in ModelInput) error {
 			return err
 		}
 		switch {
-		case m.state.Open != nil: // ended by now
+		case m.finished != nil:
 			m.close(ctx)
 		case m.due(ctx):
 			if err := m.next(ctx); err != nil {
@@ -48,8 +44,9 @@ func Model(ctx workflow.Context, in ModelInput) error {
 type model struct {
 	in       ModelInput
 	state    ModelState
-	fresh    bool // triggers arrived that no plan has seen
-	runs     int
+	fresh    bool      // triggers arrived that no plan has seen
+	planning bool      // a plan is being made and carried out
+	runs     int       // started by this execution
 	finished *Finished // of the open run, once it has ended
 }
 
@@ -61,7 +58,7 @@ func newModel(in ModelInput) *model {
 	if m.in.RunsPerExecution <= 0 {
 		m.in.RunsPerExecution = runsPerModel
 	}
-	m.fresh = len(m.state.Pending) > 0
+	m.fresh = len(m.state.Pending) > 0 && m.state.DeferUntil.IsZero()
 	return m
 }
 
@@ -71,28 +68,22 @@ func (m *model) handle(ctx workflow.Context) error {
 	}
 	err := workflow.SetUpdateHandlerWithOptions(ctx, UpdateSubmit, m.submit, workflow.UpdateHandlerOptions{
 		Description: "start a run, or queue it behind the open one",
-		Validator: func(_ workflow.Context, t activities.Trigger) error {
-			if t.Kind == "" || (t.Key == "" && t.Object == nil) {
-				return temporal.NewApplicationError("a trigger needs a kind and a key or an object", ErrorInvalid)
-			}
-			return nil
-		},
+		Validator:   func(_ workflow.Context, t activities.Trigger) error { return m.check(t) },
 	})
 	if err != nil {
 		return err
 	}
-	triggers := workflow.GetSignalChannel(ctx, SignalTrigger)
+	triggers := workflow.GetSignalChannelWithOptions(ctx, SignalTrigger, workflow.SignalChannelOptions{Description: "a reason for a run"})
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		for {
 			var t activities.Trigger
 			if !triggers.Receive(ctx, &t) {
 				return
 			}
-			m.take(t)
-			m.describe(ctx)
+			m.takeSignal(ctx, t)
 		}
 	})
-	ended := workflow.GetSignalChannel(ctx, SignalFinished)
+	ended := workflow.GetSignalChannelWithOptions(ctx, SignalFinished, workflow.SignalChannelOptions{Description: "a run has ended"})
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		for {
 			var f Finished
@@ -105,19 +96,44 @@ func (m *model) handle(ctx workflow.Context) error {
 	return nil
 }
 
+// check refuses a trigger that says nothing sensible, or that finds no room.
+func (m *model) check(t activities.Trigger) error {
+	switch {
+	case t.Kind == "" || (t.Key == "" && t.Object == nil):
+		return temporal.NewApplicationError("a trigger needs a kind and a key or an object", ErrorInvalid)
+	case t.Kind == activities.TriggerPerson && t.Actor == "":
+		return temporal.NewApplicationError("a person's trigger needs an actor", ErrorInvalid)
+	case len(m.state.Pending) >= maxPending:
+		return temporal.NewApplicationError(fmt.Sprintf("%d triggers wait, the limit is %d", len(m.state.Pending), maxPending), ErrorRefused)
+	}
+	return nil
+}
+
+func (m *model) takeSignal(ctx workflow.Context, t activities.Trigger) {
+	if err := m.check(t); err != nil {
+		workflow.GetLogger(ctx).Warn("trigger dropped", "model", m.in.Model, "kind", t.Kind, "key", t.Key, "error", err)
+		return
+	}
+	m.take(t)
+	m.describe(ctx)
+}
+
 // take queues a trigger unless one with its key was taken before; it returns the key. A person who submits a file that
-// an event told of already takes the event's place, so that the run knows who asked.
+// an event told of already takes the event's place, so that the run knows who asked. What a person forces is taken
+// again.
 func (m *model) take(t activities.Trigger) (key string, duplicate bool) {
 	if t.Object != nil {
 		t.Key = t.Object.Identity()
 	}
-	if i := slices.IndexFunc(m.state.Pending, func(p activities.Trigger) bool { return p.Key == t.Key }); i >= 0 {
-		if t.Kind == activities.TriggerPerson {
-			m.state.Pending[i] = t
+	if i := indexOf(m.state.Pending, t.Key); i >= 0 {
+		waits := &m.state.Pending[i]
+		if waits.Kind != activities.TriggerPerson && t.Kind == activities.TriggerPerson {
+			*waits = t
 		}
+		waits.Force = waits.Force || t.Force
 		return t.Key, true
 	}
-	if slices.ContainsFunc(m.state.Taken, func(k Taken) bool { return k.Key == t.Key }) {
+	if _, taken := m.answered(t.Key); taken && !t.Force {
 		return t.Key, true
 	}
 	m.state.Pending = append(m.state.Pending, t)
@@ -125,57 +141,46 @@ func (m *model) take(t activities.Trigger) (key string, duplicate bool) {
 	return t.Key, false
 }
 
+func indexOf(triggers []activities.Trigger, key string) int {
+	return slices.IndexFunc(triggers, func(t activities.Trigger) bool { return t.Key == key })
+}
+
+// answered is the last answer to triggers of this key; a trigger that waits isn't answered.
+func (m *model) answered(key string) (Taken, bool) {
+	if indexOf(m.state.Pending, key) >= 0 {
+		return Taken{}, false
+	}
+	for _, t := range slices.Backward(m.state.Taken) {
+		if t.Key == key {
+			return t, true
+		}
+	}
+	return Taken{}, false
+}
+
 // submit answers with the run that takes the trigger, as soon as it is known; behind an open run it says so at once.
 func (m *model) submit(ctx workflow.Context, t activities.Trigger) (Submitted, error) {
 	key, duplicate := m.take(t)
 	m.describe(ctx)
-	answered := func() (Taken, bool) {
-		i := slices.IndexFunc(m.state.Taken, func(k Taken) bool { return k.Key == key })
-		if i < 0 {
-			return Taken{}, false
-		}
-		return m.state.Taken[i], true
-	}
-	_, err := workflow.AwaitWithTimeout(ctx, time.Minute, func() bool {
-		_, ok := answered()
-		return ok || m.state.Open != nil || !m.state.DeferUntil.IsZero()
+	_, err := workflow.AwaitWithTimeout(ctx, submitWithin, func() bool {
+		_, known := m.answered(key)
+		return known || (!m.planning && (m.state.Open != nil || !m.fresh))
 	})
 	if err != nil {
 		return Submitted{}, err
 	}
 	s := Submitted{Queued: len(m.state.Pending), Duplicate: duplicate}
-	if k, ok := answered(); ok {
-		s.Lifecycle = k.Lifecycle
+	answer, known := m.answered(key)
+	s.Lifecycle = answer.Lifecycle
+	if s.Lifecycle == "" && (known || m.state.Open == nil) {
+		s.Note = m.state.Note
 	}
 	return s, nil
 }
 
-// recover rebuilds what the store knows better than an entity that is new or was ended by force: the next number, and
-// a run that is still open, which is adopted.
-func (m *model) recover(ctx workflow.Context) error {
-	out, err := call(ctx, quick(), runs.Recover, activities.RecoverInput{Model: m.in.Model})
-	if err != nil {
-		return fmt.Errorf("recover model %s: %w", m.in.Model, err)
-	}
-	m.state.NextRun = max(m.state.NextRun, out.Last+1)
-	if m.state.LastTrain.Before(out.LastTrain) {
-		m.state.LastTrain = out.LastTrain
-	}
-	if out.Open > 0 && m.state.Open == nil {
-		m.adopt(ctx, out.Open)
-	}
-	m.describe(ctx)
-	return nil
-}
-
 // wait blocks until the open run has ended, a run is due, or this execution has lasted long enough.
 func (m *model) wait(ctx workflow.Context) error {
-	ready := func() bool {
-		if m.state.Open != nil {
-			return m.finished != nil
-		}
-		return m.due(ctx) || m.full(ctx)
-	}
+	ready := func() bool { return m.finished != nil || m.due(ctx) || m.full(ctx) }
 	if m.state.Open == nil && !m.state.DeferUntil.IsZero() && len(m.state.Pending) > 0 {
 		_, err := workflow.AwaitWithTimeout(ctx, m.state.DeferUntil.Sub(workflow.Now(ctx)), ready)
 		return err
@@ -190,159 +195,71 @@ func (m *model) due(ctx workflow.Context) bool {
 	return m.fresh || (!m.state.DeferUntil.IsZero() && !workflow.Now(ctx).Before(m.state.DeferUntil))
 }
 
+// full says that it is time to continue as new. A run that this execution started holds it up, since its end would be
+// told to an execution that is gone; one that is only looked after doesn't: the next execution looks after it.
 func (m *model) full(ctx workflow.Context) bool {
 	long := m.runs >= m.in.RunsPerExecution || workflow.GetInfo(ctx).GetContinueAsNewSuggested()
-	return long && m.state.Open == nil && !m.fresh && workflow.AllHandlersFinished(ctx)
+	idle := m.state.Open == nil && !m.fresh
+	watched := m.state.Open != nil && m.state.Open.Adopted
+	return long && (idle || watched) && m.finished == nil && workflow.AllHandlersFinished(ctx)
 }
 
 // next asks the planner about everything that waits and starts the run it answers with, if any.
 func (m *model) next(ctx workflow.Context) error {
+	m.planning = true
+	defer func() { m.planning = false }()
 	person := slices.ContainsFunc(m.state.Pending, func(t activities.Trigger) bool { return t.Kind == activities.TriggerPerson })
 	if !person {
 		if err := workflow.Sleep(ctx, gather); err != nil {
 			return err
 		}
 	}
-	asked := slices.Clone(m.state.Pending)
+	asked := slices.Clone(m.state.Pending[:min(len(m.state.Pending), triggersPerRun)])
 	m.fresh, m.state.DeferUntil = false, time.Time{}
-	month := workflow.Now(ctx).UTC().Format("2006-01")
-	plan, err := call(ctx, quick(), planner.Plan, activities.PlanInput{
+	month := workflow.Now(ctx).UTC().Format(monthName)
+	plan, err := call(ctx, patient(), planner.Plan, activities.PlanInput{
 		Model: m.in.Model, Triggers: asked, Muted: m.state.Muted, LastTrain: m.state.LastTrain, Spent: m.state.Spent[month],
 	})
+	run := ""
+	if err == nil && plan.Run != nil {
+		run, err = m.start(ctx, *plan.Run)
+	}
 	if err != nil {
-		return fmt.Errorf("plan: %w", err)
+		m.state.Note = "no run could be planned, it is tried again: " + reason(err)
+		m.state.DeferUntil = workflow.Now(ctx).Add(planAgain)
+		return ctx.Err()
 	}
 	m.state.Note = plan.Dropped
-	run := ""
-	if plan.Run != nil {
-		if run, err = m.start(ctx, *plan.Run); err != nil {
-			return err
-		}
-	}
-	m.answer(asked, plan, run)
+	m.answer(ctx, asked, plan, run)
 	return nil
 }
 
 // answer moves the triggers that were asked about from pending to taken, but those the planner keeps for later.
-func (m *model) answer(asked []activities.Trigger, plan activities.PlanOutput, run string) {
-	later := func(key string) bool {
-		return slices.ContainsFunc(plan.Later, func(t activities.Trigger) bool { return t.Key == key })
-	}
+func (m *model) answer(ctx workflow.Context, asked []activities.Trigger, plan activities.PlanOutput, run string) {
 	for _, t := range asked {
-		if !later(t.Key) {
+		if indexOf(plan.Later, t.Key) < 0 {
 			m.state.Taken = append(m.state.Taken, Taken{Key: t.Key, Lifecycle: run})
 		}
 	}
 	m.state.Taken = m.state.Taken[max(0, len(m.state.Taken)-recentTriggers):]
+	// What came meanwhile: new triggers, and a person in the place of an event that was asked about.
 	arrived := slices.DeleteFunc(slices.Clone(m.state.Pending), func(t activities.Trigger) bool {
-		return slices.ContainsFunc(asked, func(a activities.Trigger) bool { return a.Key == t.Key })
+		i := indexOf(asked, t.Key)
+		return i >= 0 && asked[i].Kind == t.Kind && asked[i].Force == t.Force
 	})
 	m.state.Pending = append(slices.Clone(plan.Later), arrived...)
-	if len(plan.Later) > 0 {
-		m.state.DeferUntil = plan.Until
-	}
 	m.fresh = len(arrived) > 0
-}
-
-// start claims the next number and starts the lifecycle under its own id, abandoned on close: it outlives this entity.
-func (m *model) start(ctx workflow.Context, run activities.LifecycleInput) (string, error) {
-	run.Model, run.Number = m.in.Model, m.state.NextRun
-	claimed, err := call(ctx, quick(), runs.Claim, run)
-	if err != nil {
-		return "", fmt.Errorf("claim run %d: %w", run.Number, err)
-	}
-	run.Number = claimed.Number
-	m.state.NextRun = run.Number + 1
-	m.runs++
-	m.finished = nil
-	id := LifecycleID(m.in.Model, run.Number)
-	m.state.Open = &OpenRun{Number: run.Number, ID: id, Since: workflow.Now(ctx).UTC()}
-	child := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{
-		WorkflowID:            id,
-		TaskQueue:             QueueLifecycle,
-		ParentClosePolicy:     enumspb.PARENT_CLOSE_POLICY_ABANDON,
-		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
-		StaticSummary:         run.Why,
-		TypedSearchAttributes: temporal.NewSearchAttributes(
-			AttributeModel.ValueSet(m.in.Model), AttributeTeam.ValueSet(run.Team), AttributeStage.ValueSet("ingest")),
-	}), Lifecycle, run)
-	if err := child.GetChildWorkflowExecution().Get(ctx, nil); err != nil {
-		var taken *temporal.ChildWorkflowExecutionAlreadyStartedError
-		if !errors.As(err, &taken) {
-			return "", fmt.Errorf("start %s: %w", id, err)
-		}
-		m.adopt(ctx, run.Number)
-		return id, nil
-	}
-	workflow.Go(ctx, func(ctx workflow.Context) {
-		var r activities.LifecycleResult
-		err := child.Get(ctx, &r)
-		if err == nil {
-			m.end(Finished{Number: run.Number, Result: r})
-			return
-		}
-		m.look(ctx, run.Number)
-	})
-	return id, nil
-}
-
-// adopt makes a run that this execution didn't start the open one, and looks after it until it has ended.
-func (m *model) adopt(ctx workflow.Context, n int) {
-	m.finished = nil
-	m.state.Open = &OpenRun{Number: n, ID: LifecycleID(m.in.Model, n), Since: workflow.Now(ctx).UTC(), Adopted: true}
-	workflow.Go(ctx, func(ctx workflow.Context) {
-		for m.finished == nil {
-			if _, err := workflow.AwaitWithTimeout(ctx, adoptionPoll, func() bool { return m.finished != nil }); err != nil {
-				return
-			}
-			if m.finished == nil {
-				m.look(ctx, n)
-			}
-		}
-	})
-}
-
-// look asks the store how a run ended. A run whose workflow is gone without a record is closed as failed, and the
-// traffic that its challenger may have is taken back.
-func (m *model) look(ctx workflow.Context, n int) {
-	out, err := call(ctx, quick(), runs.Status, activities.StatusInput{Model: m.in.Model, Number: n})
-	if err != nil {
-		workflow.GetLogger(ctx).Error("run not looked after", "run", n, "error", err)
-		return
-	}
-	if out.Closed {
-		m.end(Finished{Number: n, Result: out.Result})
+	if len(plan.Later) > 0 {
+		// Planners' clocks may be ahead of this one; a moment at least, so that they are never asked in a circle.
+		m.state.DeferUntil = latest(plan.Until, workflow.Now(ctx).Add(time.Second))
 	}
 }
 
-func (m *model) end(f Finished) {
-	if m.state.Open != nil && m.state.Open.Number == f.Number && m.finished == nil {
-		m.finished = &f
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
 	}
-}
-
-// close books what the open run came to.
-func (m *model) close(ctx workflow.Context) {
-	r := m.finished.Result
-	m.state.Open, m.finished, m.state.LastResult = nil, nil, &r
-	if len(r.Files) > 0 {
-		m.state.Muted = nil
-	}
-	if r.Trained {
-		m.state.LastTrain = r.Ended
-		if m.state.Spent == nil {
-			m.state.Spent = map[string]float64{}
-		}
-		m.state.Spent[r.Started.UTC().Format("2006-01")] += r.Cost
-	}
-	noGain := r.Trained && r.Outcome != activities.Promoted && r.Outcome != activities.Cancelled && r.Outcome != activities.Superseded
-	if noGain && (r.Trigger == activities.TriggerDrift || r.Trigger == activities.TriggerQuality) && !slices.Contains(m.state.Muted, r.Trigger) {
-		m.state.Muted = append(m.state.Muted, r.Trigger)
-	}
-	// What waited behind the run is due now.
-	m.fresh = m.fresh || len(m.state.Pending) > 0
-	m.state.DeferUntil = time.Time{}
-	m.describe(ctx)
+	return b
 }
 
 // continueAsNew carries the state over, after every signal that is buffered has been taken.
@@ -352,11 +269,10 @@ func (m *model) continueAsNew(ctx workflow.Context) error {
 		if !triggers.ReceiveAsync(&t) {
 			break
 		}
-		m.take(t)
+		m.takeSignal(ctx, t)
 	}
-	months := workflow.DeterministicKeys(m.state.Spent)
-	for _, k := range months[:max(0, len(months)-12)] {
-		delete(m.state.Spent, k)
+	if m.fresh {
+		m.state.DeferUntil = time.Time{} // what has just come doesn't wait with what was deferred
 	}
 	return workflow.NewContinueAsNewError(ctx, Model, ModelInput{Model: m.in.Model, State: &m.state, RunsPerExecution: m.in.RunsPerExecution})
 }

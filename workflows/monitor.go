@@ -50,8 +50,9 @@ func RetrainCheck(ctx workflow.Context, in activities.MonitorInput) error {
 	return trigger(ctx, activities.TriggerCron, in.Model, workflow.Now(ctx).UTC(), "retrain.cron")
 }
 
-// raise tells people, then the entity. That people couldn't be told holds nothing up.
+// raise tells the entity, then people. That people couldn't be told is logged.
 func raise(ctx workflow.Context, kind, model string, champion int, at time.Time, why string) error {
+	told := trigger(ctx, kind, model, at, why)
 	_, err := call(ctx, notify(), messenger.Send, activities.MessageInput{
 		Kind: activities.MessageAlert, Model: model, Text: fmt.Sprintf("%s: %s", kind, why),
 		Lifecycle: fmt.Sprintf("%s/%s/%d/%d", kind, model, champion, at.Unix()),
@@ -59,7 +60,7 @@ func raise(ctx workflow.Context, kind, model string, champion int, at time.Time,
 	if err != nil {
 		workflow.GetLogger(ctx).Warn("alert not sent", "model", model, "error", err)
 	}
-	return trigger(ctx, kind, model, at, why)
+	return told
 }
 
 func trigger(ctx workflow.Context, kind, model string, at time.Time, why string) error {

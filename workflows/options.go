@@ -10,15 +10,31 @@ import (
 // Every retry and timeout, by name. Infrastructure is retried until the schedule-to-close deadline; activities mark
 // bad input and refusals as non-retryable themselves.
 
-// quick is a few small reads and writes: a ledger entry, a plan, a run record. A store that is away for a day is
-// waited for, since nothing else can be done.
+// quick is a few small reads and writes: a ledger entry, a run record. A store that is away for a day is waited for,
+// since nothing else can be done. A cancelled attempt is waited for as well, so that cleanup finds what it wrote.
 func quick() workflow.ActivityOptions {
 	return workflow.ActivityOptions{
 		TaskQueue:              QueueLifecycle,
 		StartToCloseTimeout:    30 * time.Second,
 		ScheduleToCloseTimeout: 24 * time.Hour,
+		WaitForCancellation:    true,
 		RetryPolicy:            backoff(500*time.Millisecond, 30*time.Second),
 	}
+}
+
+// patient is quick for Model, which lasts for ever and so waits for ever.
+func patient() workflow.ActivityOptions {
+	o := quick()
+	o.ScheduleToCloseTimeout = 0
+	return o
+}
+
+// leased is quick for a weight that holds until its lease ends: written later it is worth nothing.
+func leased(lease time.Duration) workflow.ActivityOptions {
+	o := quick()
+	o.ScheduleToCloseTimeout = lease
+	o.StartToCloseTimeout = min(o.StartToCloseTimeout, lease)
+	return o
 }
 
 // dataScan reads whole data sets, at the speed of the disk, with heartbeats.
@@ -70,6 +86,7 @@ func confirming(within time.Duration) workflow.ActivityOptions {
 	o := quick()
 	o.StartToCloseTimeout = within + 15*time.Second
 	o.ScheduleToCloseTimeout = 2*within + time.Minute
+	o.WaitForCancellation = false
 	return o
 }
 
@@ -83,8 +100,15 @@ const (
 	confirmWithin = 20 * time.Second
 	// adoptionPoll is how often Model looks after a run that it isn't the parent of.
 	adoptionPoll = 30 * time.Second
-	// settle is how long a measured window lies back, so that gateways have flushed it.
-	settle = 2 * time.Second
+	// planAgain is how long Model waits after what it asked for failed in a way that no retry helps: a spec that can't be
+	// read waits for another one.
+	planAgain = 5 * time.Minute
+	// gather is how long files that land together are waited for before a run takes them all.
+	gather = 2 * time.Second
+	// submitWithin is how long a submission waits to be told its run.
+	submitWithin = time.Minute
+	// lastWords is how long a run that has ended waits for its messages.
+	lastWords = 30 * time.Second
 	// leaseSlack is added to the lease of a canary's weight, beyond two intervals.
 	leaseSlack = 15 * time.Second
 )
@@ -92,6 +116,12 @@ const (
 // Bounds of what an entity remembers.
 const (
 	recentTriggers = 1000
+	// maxPending bounds the triggers that wait, so that an entity's state stays below what Temporal carries. A landed
+	// file that finds no room is told of again by the next listing.
+	maxPending     = 2000
+	recentMonths   = 12
+	monthName      = "2006-01"
+	triggersPerRun = 500 // and so files in one run: more make the next one
 	recentRefusals = 20
 	runsPerModel   = 100 // runs after which Model continues as new
 )
