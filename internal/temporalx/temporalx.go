@@ -10,6 +10,7 @@ import (
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/contrib/envconfig"
@@ -88,4 +89,30 @@ func (e Executions) Running(ctx context.Context, id string) (bool, error) {
 		return false, err
 	}
 	return d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
+}
+
+// EnsureSearchAttributes adds those of the wanted attributes (name to type, such as Keyword) that the namespace lacks. It
+// is for servers that a person started for themselves; a cluster's are its administrator's.
+func EnsureSearchAttributes(ctx context.Context, c client.Client, namespace string, wanted map[string]string) error {
+	have, err := c.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
+	if err != nil {
+		return fmt.Errorf("search attributes: %w", err)
+	}
+	missing := map[string]enumspb.IndexedValueType{}
+	for name, kind := range wanted {
+		if _, known := have.GetCustomAttributes()[name]; known {
+			continue
+		}
+		if missing[name], err = enumspb.IndexedValueTypeFromString(kind); err != nil {
+			return fmt.Errorf("search attribute %s: %w", name, err)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	_, err = c.OperatorService().AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{Namespace: namespace, SearchAttributes: missing})
+	if err != nil {
+		return fmt.Errorf("add search attributes: %w", err)
+	}
+	return nil
 }
