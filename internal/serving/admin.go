@@ -13,7 +13,7 @@ import (
 //
 //	GET /metrics   Prometheus
 //	GET /healthz   200 as long as the process answers; {"status": "ok" | "degraded", "problems": [...]}
-//	GET /readyz    200 when every known model can be answered for, else 503 with the reason
+//	GET /readyz    200 when every known model was looked at, else 503 with the reason
 //	GET /routes    the routing of each model
 func (s *Server) AdminHandler() http.Handler {
 	mux := http.NewServeMux()

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/leanloop/leanloop/internal/objectstore"
@@ -26,6 +27,8 @@ type follower struct {
 	complete bool         // that attempt left nothing out
 	attempts int          // failed ones at that entry
 	retryAt  time.Time    // no further attempt at it before
+
+	looked atomic.Bool // a step came to its end: the route is what the ledger asks for, as far as it can be loaded
 
 	mu       sync.Mutex
 	seen     int64             // the highest entry read
@@ -79,6 +82,7 @@ func (f *follower) step(ctx context.Context) error {
 	}
 	f.fresh.read(asked)
 	f.saw(head.Seq)
+	defer f.looked.Store(true)
 	switch {
 	case head.Seq == 0:
 		return nil
@@ -249,9 +253,6 @@ func (f *follower) trouble() (problems []string, seen int64) {
 	}
 	return problems, f.seen
 }
-
-// wasRead says whether the ledger was ever read by this process.
-func (f *follower) wasRead() bool { return f.fresh.last.Load() != neverRead }
 
 // sleep waits for d; false if ctx ended first.
 func sleep(ctx context.Context, d time.Duration) bool {

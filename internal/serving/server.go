@@ -125,13 +125,14 @@ func (s *Server) restore(ctx context.Context) {
 			s.log().Warn("no routing state from disk", "error", err)
 		}
 		models = found
-	} else {
-		s.discovered.Store(true)
 	}
 	for _, model := range models {
 		if f, added := s.follow(model); added {
 			f.restore(ctx)
 		}
+	}
+	if len(s.cfg.Models) > 0 {
+		s.discovered.Store(true)
 	}
 }
 
@@ -150,12 +151,12 @@ func (s *Server) discover(ctx context.Context) error {
 		return fmt.Errorf("discover models: %w", err)
 	}
 	s.failures.note(s.log(), "discover models", nil)
-	s.discovered.Store(true)
 	for _, model := range models {
 		if f, added := s.follow(model); added {
 			f.restore(ctx)
 		}
 	}
+	s.discovered.Store(true) // last: who knows no model yet isn't ready
 	return nil
 }
 
@@ -203,16 +204,16 @@ func (s *Server) publish(r *route) {
 	s.table.Store(s.table.Load().with(r))
 }
 
-// ready says whether this gateway can answer for every model it knows of that has a champion.
+// ready says whether requests may come: of each known model either something is served, or its ledger was looked at. A
+// model that can't be loaded doesn't keep the others from being served; GET /v2/models/{model}/ready tells of one.
 func (s *Server) ready() (bool, string) {
 	if s.draining.Load() {
 		return false, "shutting down"
 	}
-	followers := s.all()
 	served := 0
-	for _, f := range followers {
+	for _, f := range s.all() {
 		r := s.route(f.model)
-		if r == nil && !f.wasRead() {
+		if r == nil && !f.looked.Load() {
 			return false, fmt.Sprintf("model %s: its ledger was not read yet", f.model)
 		}
 		if r != nil && r.champion != nil {
