@@ -28,6 +28,7 @@ type Options struct {
 	WorkerArgs           []string
 	GatewayArgs          []string
 	Environment          []string // for worker and gateway, beyond the stack's addresses
+	Programs             Binaries // the programs to run; none: found or built, see Build
 }
 
 // Stack is everything on one machine: servers, a worker, a gateway.
@@ -65,8 +66,10 @@ func Up(ctx context.Context, o Options) (*Stack, error) {
 	if s.listen, err = chooseAddresses(filepath.Join(data, "addresses.json"), o.Gateway); err != nil {
 		return nil, err
 	}
-	if s.programs, err = Build(ctx, filepath.Join(data, "bin"), o.Log); err != nil {
-		return nil, err
+	if s.programs = o.Programs; s.programs == (Binaries{}) {
+		if s.programs, err = Build(ctx, filepath.Join(data, "bin"), o.Log); err != nil {
+			return nil, err
+		}
 	}
 	_, _ = fmt.Fprintln(o.Log, "starting Temporal, S3 and InfluxDB ...")
 	s.dev, err = devstack.Start(ctx, devstack.Options{
