@@ -51,7 +51,7 @@ func appendCell(dst, cell []byte) []byte {
 	if bytes.IndexByte(cell, 0) >= 0 {
 		cell = bytes.ReplaceAll(cell, []byte{0}, []byte("\uFFFD"))
 	}
-	if bytes.IndexAny(cell, ",\"\r\n") < 0 && (len(cell) == 0 || cell[0] != ' ') {
+	if !bytes.ContainsAny(cell, ",\"\r\n") && (len(cell) == 0 || cell[0] != ' ') {
 		return append(dst, cell...)
 	}
 	dst = append(dst, '"')
@@ -83,7 +83,7 @@ func appendFeature(dst []byte, kind string, v value) []byte {
 		}
 		return append(dst, v.text()...)
 	case inference.KindInteger:
-		if bytes.IndexAny(v.raw, ".eE") < 0 {
+		if !bytes.ContainsAny(v.raw, ".eE") {
 			return append(dst, v.raw...)
 		}
 		f, _ := parseNumber(v.raw)
