@@ -1,0 +1,27 @@
+package main
+
+import (
+	"math"
+
+	"github.com/leanloop/leanloop/internal/evaluation"
+)
+
+// gatesTable draws each gate with what was observed and what it allows.
+func gatesTable(p *page, reasons []evaluation.Reason) {
+	if len(reasons) == 0 {
+		return
+	}
+	p.line("")
+	t := newTable("GATE", "OUTCOME", "OBSERVED", "LIMIT", "").alignRight(2, 3)
+	for _, r := range reasons {
+		limit, message := "-", ""
+		if !math.IsNaN(r.Limit) {
+			limit = number(r.Limit)
+		}
+		if r.Outcome != evaluation.Pass {
+			message = clip(r.Message, 100)
+		}
+		t.add(r.Gate, mark(r.Outcome), number(r.Observed), limit, message)
+	}
+	p.table(t)
+}
