@@ -122,6 +122,9 @@ func (c *considered) against(t Trigger) (why string, until time.Time) {
 	if !slices.Contains(r.On, t.Kind) {
 		return fmt.Sprintf("retrain.on %v doesn't name %s", r.On, t.Kind), time.Time{}
 	}
+	if t.Champion != 0 && t.Champion != c.state.Champion {
+		return fmt.Sprintf("it is about version %d, and the champion is %d by now", t.Champion, c.state.Champion), time.Time{}
+	}
 	if r.MuteIfNoGain && slices.Contains(c.in.Muted, t.Kind) {
 		return "muted: its last retrain didn't beat the champion; waits for another accepted file", time.Time{}
 	}

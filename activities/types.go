@@ -57,14 +57,16 @@ func (o Object) Identity() string {
 
 // Trigger is one reason to run a lifecycle. Key deduplicates: a second trigger with a key that was taken is dropped.
 type Trigger struct {
-	Kind   string    `json:"kind"`
-	Key    string    `json:"key"`
-	Object *Object   `json:"object,omitempty"` // new_data
-	Actor  string    `json:"actor,omitempty"`  // person
-	Via    string    `json:"via,omitempty"`
-	Reason string    `json:"reason,omitempty"`
-	Force  bool      `json:"force,omitempty"` // run even where snapshot and spec are unchanged
-	At     time.Time `json:"at"`
+	Kind   string  `json:"kind"`
+	Key    string  `json:"key"`
+	Object *Object `json:"object,omitempty"` // new_data
+	Actor  string  `json:"actor,omitempty"`  // person
+	Via    string  `json:"via,omitempty"`
+	Reason string  `json:"reason,omitempty"`
+	Force  bool    `json:"force,omitempty"` // run even where snapshot and spec are unchanged
+	// Champion is the version that a monitor watched; once it isn't the champion any more, the trigger says nothing.
+	Champion int       `json:"champion,omitempty"`
+	At       time.Time `json:"at"`
 }
 
 // StageResult is one step of a run as people see it.
@@ -100,7 +102,8 @@ type LifecycleResult struct {
 	Version  int           `json:"version,omitempty"`
 	Champion int           `json:"champion,omitempty"` // at the end of the run
 	Snapshot string        `json:"snapshot,omitempty"`
-	Files    []string      `json:"files,omitempty"` // digests of the files this run accepted
+	Files    []string      `json:"files,omitempty"`   // digests of the files this run accepted
+	Refused  []string      `json:"refused,omitempty"` // digests of those it refused
 	Rows     int           `json:"rows"`
 	Trained  bool          `json:"trained"`
 	Cost     float64       `json:"cost,omitempty"`

@@ -136,6 +136,10 @@ func (m *model) take(t activities.Trigger) (key string, duplicate bool) {
 	if _, taken := m.answered(t.Key); taken && !t.Force {
 		return t.Key, true
 	}
+	if t.Champion != 0 {
+		// A monitor that goes on alerting while its trigger waits says nothing new: its newest word stands.
+		m.state.Pending = slices.DeleteFunc(m.state.Pending, func(p activities.Trigger) bool { return p.Kind == t.Kind && p.Object == nil })
+	}
 	m.state.Pending = append(m.state.Pending, t)
 	m.fresh = true
 	return t.Key, false

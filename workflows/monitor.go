@@ -29,7 +29,8 @@ func Drift(ctx workflow.Context, in activities.MonitorInput) (activities.DriftOu
 	if !out.Alert {
 		return out, nil
 	}
-	return out, raise(ctx, activities.TriggerDrift, in.Model, out.Champion, out.End, out.Reason)
+	told := last.Alert && last.Champion == out.Champion // people know: one cause is one page
+	return out, raise(ctx, activities.TriggerDrift, in.Model, out.Champion, out.End, out.Reason, told)
 }
 
 // Quality compares labelled predictions with what the champion had on its test rows, by schedule.
@@ -42,17 +43,20 @@ func Quality(ctx workflow.Context, in activities.MonitorInput) (activities.Quali
 	if !out.Alert {
 		return out, nil
 	}
-	return out, raise(ctx, activities.TriggerQuality, in.Model, out.Champion, out.End, out.Reason)
+	return out, raise(ctx, activities.TriggerQuality, in.Model, out.Champion, out.End, out.Reason, false)
 }
 
 // RetrainCheck asks the model's entity for a run, by the spec's cron.
 func RetrainCheck(ctx workflow.Context, in activities.MonitorInput) error {
-	return trigger(ctx, activities.TriggerCron, in.Model, workflow.Now(ctx).UTC(), "retrain.cron")
+	return trigger(ctx, activities.TriggerCron, in.Model, 0, workflow.Now(ctx).UTC(), "retrain.cron")
 }
 
 // raise tells the entity, then people. That people couldn't be told is logged.
-func raise(ctx workflow.Context, kind, model string, champion int, at time.Time, why string) error {
-	told := trigger(ctx, kind, model, at, why)
+func raise(ctx workflow.Context, kind, model string, champion int, at time.Time, why string, told bool) error {
+	triggered := trigger(ctx, kind, model, champion, at, why)
+	if told {
+		return triggered
+	}
 	_, err := call(ctx, notify(), messenger.Send, activities.MessageInput{
 		Kind: activities.MessageAlert, Model: model, Text: fmt.Sprintf("%s: %s", kind, why),
 		Lifecycle: fmt.Sprintf("%s/%s/%d/%d", kind, model, champion, at.Unix()),
@@ -60,11 +64,11 @@ func raise(ctx workflow.Context, kind, model string, champion int, at time.Time,
 	if err != nil {
 		workflow.GetLogger(ctx).Warn("alert not sent", "model", model, "error", err)
 	}
-	return told
+	return triggered
 }
 
-func trigger(ctx workflow.Context, kind, model string, at time.Time, why string) error {
-	t := activities.Trigger{Kind: kind, Key: fmt.Sprintf("%s/%s", kind, at.Format(time.RFC3339Nano)), Via: "schedule", Reason: why, At: at}
+func trigger(ctx workflow.Context, kind, model string, champion int, at time.Time, why string) error {
+	t := activities.Trigger{Kind: kind, Champion: champion, Key: fmt.Sprintf("%s/%s", kind, at.Format(time.RFC3339Nano)), Via: "schedule", Reason: why, At: at}
 	if err := workflow.SignalExternalWorkflow(ctx, ModelID(model), "", SignalTrigger, t).Get(ctx, nil); err != nil {
 		return fmt.Errorf("tell %s: %w (is the model applied? starter apply -f model.yaml)", ModelID(model), err)
 	}
