@@ -1,7 +1,6 @@
 package workflows
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -172,7 +171,7 @@ func (l *lifecycle) takeSnapshot(ctx workflow.Context) error {
 func (l *lifecycle) trainModel(ctx workflow.Context) error {
 	left := l.settings.Retries
 	for attempt := 1; ; attempt++ {
-		token := fmt.Sprintf("%03d-%s", attempt, workflow.GetInfo(ctx).WorkflowExecution.RunID[:8])
+		token := fmt.Sprintf("%03d-%.8s", attempt, workflow.GetInfo(ctx).WorkflowExecution.RunID)
 		out, err := call(ctx, training(l.settings.TrainTimeout), trainer.Train, activities.TrainInput{
 			Model: l.in.Model, Spec: l.in.Spec, Lifecycle: l.result.ID, Number: l.in.Number,
 			Snapshot: l.snapshot.Digest, AsOf: l.asOf, Attempt: attempt, Token: token,
@@ -278,9 +277,8 @@ func (l *lifecycle) runCanary(ctx workflow.Context) (activities.CanaryResult, er
 	var out activities.CanaryResult
 	for try := 1; ; try++ {
 		child := workflow.ExecuteChildWorkflow(ctx, Canary, in)
-		var started *temporal.ChildWorkflowExecutionAlreadyStartedError
 		err := child.GetChildWorkflowExecution().Get(ctx, nil)
-		if errors.As(err, &started) && try <= 10 {
+		if temporal.IsWorkflowExecutionAlreadyStartedError(err) && try <= 10 {
 			// An error says that it has just ended by itself, which the next try finds.
 			_ = workflow.RequestCancelExternalWorkflow(ctx, CanaryID(l.in.Model), "").Get(ctx, nil)
 			if err := workflow.Sleep(ctx, time.Duration(try)*time.Second); err != nil {
