@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/leanloop/leanloop/internal/spec"
 )
@@ -128,9 +129,13 @@ func fields(s Schedule) []Field {
 	}
 }
 
+// duration is one as people write it: whole units where it has them, as 7d, else 46m49s.
 func duration(d spec.Duration) string {
-	if d == 0 {
+	switch {
+	case d == 0:
 		return ""
+	case d.D()%time.Hour == 0 || d.D() < time.Minute:
+		return d.String()
 	}
-	return d.String()
+	return d.D().String()
 }

@@ -18,10 +18,14 @@ func gatesTable(p *page, reasons []evaluation.Reason) {
 		if !math.IsNaN(r.Limit) {
 			limit = number(r.Limit)
 		}
-		if r.Outcome != evaluation.Pass {
+		if r.Outcome != evaluation.Pass || math.IsNaN(r.Observed) {
 			message = clip(r.Message, 100)
 		}
-		t.add(r.Gate, mark(r.Outcome), number(r.Observed), limit, message)
+		observed := "-"
+		if !math.IsNaN(r.Observed) {
+			observed = number(r.Observed)
+		}
+		t.add(r.Gate, mark(r.Outcome), observed, limit, message)
 	}
 	p.table(t)
 }

@@ -30,6 +30,8 @@ func (a *app) resolve() (*target, error) {
 	}
 	if dev != nil {
 		t.use(*dev)
+	}
+	if dev != nil && a.flags.dev == "" {
 		a.say("using the development stack of %s (Temporal %s, S3 %s)", dev.Data, dev.Temporal, dev.S3.Endpoint)
 	}
 	t.bucket = first(t.bucket, a.env("LEANLOOP_BUCKET"), devBucket(dev), defaultBucket)
