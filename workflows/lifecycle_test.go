@@ -506,7 +506,8 @@ func TestACanaryThatWasLeftOverIsCancelledFirst(t *testing.T) {
 	old := activities.CanaryInput{Model: theModel, Version: 9, Champion: 1, Lifecycle: "lifecycle/flight-delay/6", Spec: theSpec}
 	// Both are children of one parent, so that the environment knows of the taken id.
 	both := func(ctx workflow.Context) (activities.LifecycleResult, error) {
-		started := workflow.ExecuteChildWorkflow(workflow.WithWorkflowID(ctx, workflows.CanaryID(theModel)), workflows.Canary, old)
+		held := workflow.WithChildOptions(ctx, workflow.ChildWorkflowOptions{WorkflowID: workflows.CanaryID(theModel), WaitForCancellation: true})
+		started := workflow.ExecuteChildWorkflow(held, workflows.Canary, old)
 		if err := started.GetChildWorkflowExecution().Get(ctx, nil); err != nil {
 			return activities.LifecycleResult{}, err
 		}
