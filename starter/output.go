@@ -10,7 +10,7 @@ import (
 	"time"
 	"unicode"
 
-	"github.com/goccy/go-yaml"
+	"go.yaml.in/yaml/v3"
 )
 
 // Formats of results.
@@ -29,7 +29,7 @@ func (a *app) print(v any, asTable func(*page)) error {
 			return fmt.Errorf("result as %s: %w", a.flags.format, err)
 		}
 		if a.flags.format == formatYAML {
-			if raw, err = yaml.JSONToYAML(raw); err != nil {
+			if raw, err = yamlOf(raw); err != nil {
 				return fmt.Errorf("result as yaml: %w", err)
 			}
 		}
@@ -40,6 +40,24 @@ func (a *app) print(v any, asTable func(*page)) error {
 	asTable(p)
 	_, err := io.WriteString(a.out, p.String())
 	return err
+}
+
+// yamlOf writes a JSON document, which is YAML as well, in YAML's own style, its keys in the same order.
+func yamlOf(doc []byte) ([]byte, error) {
+	var node yaml.Node
+	if err := yaml.Unmarshal(doc, &node); err != nil {
+		return nil, err
+	}
+	plain(&node)
+	return yaml.Marshal(&node)
+}
+
+// plain drops the flow style and the quotes that JSON needs; the encoder quotes what would read as something else.
+func plain(n *yaml.Node) {
+	n.Style = 0
+	for _, child := range n.Content {
+		plain(child)
+	}
 }
 
 // page is an empty page for standard output.
