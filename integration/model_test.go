@@ -291,6 +291,12 @@ func (m *model) verified(t *testing.T) {
 	m.Starter(t, "ana", "verify", m.name).Want(t, 0)
 }
 
+// closed waits until a workflow doesn't run any more: a run tells people and its model after it has written its end.
+func (m *model) closed(t *testing.T, id string) {
+	t.Helper()
+	testkit.Until(t, "the end of workflow "+id, stageLimit, func() (bool, any) { return !m.open(t, id), nil })
+}
+
 // open says whether a workflow runs.
 func (m *model) open(t *testing.T, id string) bool {
 	t.Helper()

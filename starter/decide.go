@@ -141,7 +141,8 @@ func (o *decideOptions) waiting(ctx context.Context, engine observer, ref runRef
 	why := fmt.Sprintf("no version waits for a decision: %s is in stage %s", ref.id(), first(v.Stage, "start"))
 	if v.Outcome != "" {
 		why = fmt.Sprintf("no version waits for a decision: %s is %s: %s", ref.id(), v.Outcome, v.Reason)
-	} else if s.Approval != nil && !s.Approval.Status.IsOpen() {
+	}
+	if s.Approval != nil && !s.Approval.Status.IsOpen() { // who was first is what a late one wants to know
 		why = alreadyDecided(s.Approval.Status)
 	}
 	return nil, o.record(ctx, ref, approval.Decision{Kind: o.kind, Actor: actor, Via: "cli", Reason: o.reason}, v.Version, why)

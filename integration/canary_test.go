@@ -1,0 +1,92 @@
+package integration
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leanloop/leanloop/activities"
+	"github.com/leanloop/leanloop/internal/spec"
+	"github.com/leanloop/leanloop/internal/testkit"
+	"github.com/leanloop/leanloop/workflows"
+)
+
+// slowCanary is one that never ends within a test by itself.
+func slowCanary(m *spec.Model) {
+	m.Canary.Steps[0].Hold, m.Canary.Deadline = spec.Duration(time.Hour), spec.Duration(2*time.Hour)
+}
+
+func TestATerminatedCanaryLeavesTheChampionAloneWithinTheLease(t *testing.T) {
+	s := shared(t)
+	for _, c := range []struct {
+		rule      string
+		name      string
+		terminate func(model string) []string
+		orphaned  bool // nobody is left who could write the end
+	}{
+		{"the canary", "cut-canary", func(m string) []string { return []string{workflows.CanaryID(m)} }, false},
+		{"the lifecycle", "cut-lifecycle", func(m string) []string { return []string{workflows.LifecycleID(m, 2)} }, false},
+		{"everything of the model", "cut-all", func(m string) []string {
+			return []string{workflows.ModelID(m), workflows.LifecycleID(m, 2), workflows.CanaryID(m)}
+		}, true},
+	} {
+		t.Run(c.rule, func(t *testing.T) {
+			t.Parallel()
+			m := newModel(t, s, c.name, slowCanary)
+			m.champion(t)
+			m.challenger(t)
+			for _, id := range c.terminate(m.name) {
+				// Of those that a parent takes along, some are gone already.
+				_ = m.Temporal.TerminateWorkflow(t.Context(), id, "", "the test's")
+			}
+			aloneWithinTheLease(t, m, c.orphaned)
+			for _, f := range flights(3, 50) {
+				p, err := m.predict(t.Context(), f)
+				require.NoError(t, err)
+				require.Equal(t, 1, p.Version)
+			}
+			if c.orphaned {
+				m.apply(t) // starts the model again, which looks after the run that it finds open
+			}
+			m.ends(t, 2, activities.RolledBack)
+			m.closed(t, m.lifecycle(2))
+			m.closed(t, workflows.CanaryID(m.name))
+			require.Equal(t, 1, m.head(t).Champion)
+			require.Zero(t, m.head(t).Challenger)
+			m.verified(t)
+		})
+	}
+}
+
+// aloneWithinTheLease waits until the gateway serves the champion alone, not longer than the lease that it was told
+// of, and a moment to look. byLease says that the ledger must still name the challenger: it was the lease that ended
+// its traffic.
+func aloneWithinTheLease(t *testing.T, m *model, byLease bool) {
+	t.Helper()
+	r, err := m.route(t)
+	require.NoError(t, err)
+	if r.LeaseUntil == nil {
+		require.Zero(t, r.EffectiveWeight)
+		return // it is over already
+	}
+	// A renewal that was on its way when the workflow was terminated may still arrive.
+	lease := time.Until(*r.LeaseUntil) + m.spec.Canary.Interval.D()
+	testkit.Until(t, "the champion alone, within the lease", lease+2*time.Second, func() (bool, any) {
+		r, err = m.route(t)
+		return err == nil && r.EffectiveWeight == 0, r
+	})
+	if byLease {
+		require.Equal(t, 2, m.head(t).Challenger)
+		require.NotZero(t, m.head(t).Weight)
+	}
+}
+
+func TestACanaryWithoutTrafficIsNoSuccess(t *testing.T) {
+	m := newModel(t, shared(t), "silent", func(m *spec.Model) { m.Canary.Deadline = spec.Duration(6 * time.Second) })
+	m.champion(t)
+	m.challenger(t)
+	r := m.ends(t, 2, activities.RolledBack)
+	require.Contains(t, r.Reason, "deadline")
+	m.serves(t, 1)
+}
