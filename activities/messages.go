@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/leanloop/leanloop/internal/notify"
@@ -64,6 +65,11 @@ func (m *Messenger) Send(ctx context.Context, in MessageInput) (MessageOutput, e
 		return MessageOutput{Ref: *in.Replace}, notifyError(m.Notifier.Update(ctx, *in.Replace, msg))
 	}
 	ref, err := m.Notifier.Notify(ctx, msg)
+	if err != nil && (ref.ID != "" || len(ref.Parts) > 0) {
+		// It arrived somewhere: to send it again would send it there twice.
+		activity.GetLogger(ctx).Warn("message not sent everywhere", "key", msg.Key, "error", err)
+		return MessageOutput{Ref: ref}, nil
+	}
 	return MessageOutput{Ref: ref}, notifyError(err)
 }
 
