@@ -3,11 +3,16 @@
 package bench
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leanloop/leanloop/internal/inference"
 )
 
 // Shape of the gateway's load.
@@ -116,6 +121,25 @@ func quantile(sorted []time.Duration, q float64) float64 {
 
 // The benchmarks' own fixtures: what is measured must answer what the model says, and split as it is told.
 func TestGatewaysAnswerWhatIsMeasured(t *testing.T) {
+	var model struct {
+		Learner struct {
+			Booster struct {
+				Model struct {
+					Trees []struct {
+						Left []int `json:"left_children"`
+					} `json:"trees"`
+				} `json:"model"`
+			} `json:"gradient_booster"`
+		} `json:"learner"`
+	}
+	require.NoError(t, json.Unmarshal(treesModel(t, 1)[inference.ModelFile], &model))
+	require.Len(t, model.Learner.Booster.Model.Trees, 100)
+	nodes := 0
+	for _, tree := range model.Learner.Booster.Model.Trees {
+		nodes += len(tree.Left)
+	}
+	require.Greater(t, nodes, 2000, "trees of depth 6 have up to 127 nodes")
+
 	requests := requestsOf(t)
 	trees, constant := newGateway(t, 0, treesModel(t, 1)), newGateway(t, 0, constantModel(t))
 	scores := map[float64]bool{}
