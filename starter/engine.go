@@ -245,7 +245,7 @@ func explain(err error, what string, within time.Duration) error {
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok {
 		switch app.Type() {
 		case workflows.ErrorRefused:
-			return &refusedError{what: what, why: app.Message()}
+			return refused(what, app.Message())
 		case workflows.ErrorInvalid:
 			return usagef("%s: %s", what, app.Message())
 		}

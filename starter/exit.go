@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/leanloop/leanloop/activities"
 	"github.com/leanloop/leanloop/internal/approval"
@@ -102,6 +103,15 @@ type refusedError struct {
 	hint string
 }
 
+// refused makes a *refusedError of what a workflow answered, without what its text says twice: the answer begins with
+// who was refused what.
+func refused(what, why string) error {
+	if _, reason, ok := strings.Cut(why, " refused: "); ok {
+		why = reason
+	}
+	return &refusedError{what: what, why: why}
+}
+
 func (e *refusedError) Error() string { return withHint(e.what+" refused: "+e.why, e.hint) }
 
 // waitError is a wait that outlasted its limit. What was waited for goes on.
@@ -116,6 +126,9 @@ type checkError struct {
 }
 
 func (e *checkError) Error() string {
+	if e.failures == 1 {
+		return e.name + ": a check failed"
+	}
 	return fmt.Sprintf("%s: %d checks failed", e.name, e.failures)
 }
 

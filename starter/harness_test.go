@@ -199,6 +199,9 @@ func lookup[V any](m map[string]V, id string) (V, error) {
 
 func (f *fakeEngine) Start(_ context.Context, model string) error {
 	f.started = append(f.started, model)
+	if _, ok := f.models[model]; !ok {
+		f.models[model] = workflows.ModelState{Model: model, NextRun: 1}
+	}
 	return nil
 }
 

@@ -128,6 +128,9 @@ func ago(now, t time.Time) string {
 		return "-"
 	}
 	d := now.Sub(t)
+	if d.Abs() < time.Second {
+		return "now"
+	}
 	if d < 0 {
 		return "in " + span(-d)
 	}

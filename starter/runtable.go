@@ -20,16 +20,16 @@ func runTable(p *page, v runView) {
 		p.line("%s", clip(v.Reason, 400))
 	}
 	if v.Why != "" {
-		p.line("why       %s", clip(v.Why, 200))
+		p.line("why        %s", clip(v.Why, 200))
 	}
 	if v.Version > 0 {
-		p.line("version   %d, champion %s", v.Version, version(v.Champion))
+		p.line("version    %d, champion %s", v.Version, version(v.Champion))
 	}
 	if v.Snapshot != "" {
-		p.line("data      %d rows, snapshot %s", v.Rows, short(v.Snapshot))
+		p.line("data       %d rows, snapshot %s", v.Rows, short(v.Snapshot))
 	}
 	if v.URL != "" {
-		p.line("see       %s", v.URL)
+		p.line("see        %s", v.URL)
 	}
 	if len(v.Stages) > 0 {
 		p.line("")

@@ -92,24 +92,24 @@ func modelStatusTable(p *page, s modelStatus) {
 	if s.Champion > 0 {
 		champion = fmt.Sprintf("version %d, since %s", s.Champion, p.ago(s.ChampionSince))
 	}
-	p.line("champion  %s", champion)
+	p.line("champion   %s", champion)
 	if s.Challenger > 0 {
 		p.line("challenger version %d at %s, lease ends %s", s.Challenger, percent(s.Weight), p.ago(s.LeaseUntil))
 	}
-	p.line("spec      %s, applied by %s %s", short(s.Spec), s.SpecBy, p.ago(s.SpecAt))
-	p.line("ledger    entry %d, %s", s.Seq, p.ago(s.Changed))
+	p.line("spec       %s, applied by %s %s", short(s.Spec), s.SpecBy, p.ago(s.SpecAt))
+	p.line("ledger     entry %d, %s", s.Seq, p.ago(s.Changed))
 	if s.Waiting > 0 {
 		until := ""
 		if !s.DeferUntil.IsZero() {
 			until = ", until " + p.ago(s.DeferUntil)
 		}
-		p.line("waiting   %d trigger(s)%s", s.Waiting, until)
+		p.line("waiting    %d trigger(s)%s", s.Waiting, until)
 	}
 	if len(s.Muted) > 0 {
-		p.line("muted     %s, until another file is accepted", strings.Join(s.Muted, ", "))
+		p.line("muted      %s, until another file is accepted", strings.Join(s.Muted, ", "))
 	}
 	if s.Note != "" {
-		p.line("note      %s", clip(s.Note, 200))
+		p.line("note       %s", clip(s.Note, 200))
 	}
 	if s.Problem != "" {
 		p.line("%s %s", p.style.paint(toneWarn, "not known just now:"), clip(s.Problem, 300))

@@ -68,6 +68,13 @@ type submitted struct {
 
 func runSubmit(ctx context.Context, o *submitOptions) error {
 	var out submitted
+	if o.data != "" { // before anything is changed
+		f, _, err := openData(o.data)
+		if err != nil {
+			return err
+		}
+		_ = f.Close()
+	}
 	m, err := o.prepare(ctx, &out)
 	if err != nil {
 		return err

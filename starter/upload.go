@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,18 +21,11 @@ func (a *app) upload(ctx context.Context, m *spec.Model, path string) (activitie
 	if err != nil {
 		return activities.Object{}, err
 	}
-	f, err := os.Open(path)
-	if err != nil {
-		return activities.Object{}, usagef("--data: %w", err)
-	}
-	defer func() { _ = f.Close() }()
-	stat, err := f.Stat()
+	f, stat, err := openData(path)
 	if err != nil {
 		return activities.Object{}, err
 	}
-	if !stat.Mode().IsRegular() || stat.Size() == 0 {
-		return activities.Object{}, usagef("--data: %s has %d bytes: want a file with data", path, stat.Size())
-	}
+	defer func() { _ = f.Close() }()
 	buckets, err := a.buckets(ctx)
 	if err != nil {
 		return activities.Object{}, err
@@ -44,6 +38,26 @@ func (a *app) upload(ctx context.Context, m *spec.Model, path string) (activitie
 		return activities.Object{}, fmt.Errorf("upload %s to %s: %w", path, objectstore.URL(bucket, key), err)
 	}
 	return activities.Object{Bucket: bucket, Key: key, ETag: info.ETag, Size: stat.Size(), Modified: info.Modified}, nil
+}
+
+// openData opens a file that can be landed.
+func openData(path string) (*os.File, os.FileInfo, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, usagef("--data: %w", err)
+	}
+	stat, err := f.Stat()
+	switch {
+	case err != nil:
+	case !stat.Mode().IsRegular():
+		err = usagef("--data: %s is a %s: want a file", path, stat.Mode().Type())
+	case stat.Size() == 0:
+		err = usagef("--data: %s is empty: want a file with data", path)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return f, stat, nil
 }
 
 // progressReader tells a person how far a transfer is.

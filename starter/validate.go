@@ -128,7 +128,7 @@ func (o *validateOptions) check(ctx context.Context, m *spec.Model) (*checkedDat
 	}
 	if err := usable(o.app, table, m.Data); err != nil {
 		out.OK = false
-		out.Failures = append(out.Failures, dataset.Failure{Rule: "usable", Observed: err.Error(), Limit: "rows that can be trained on", Severity: dataset.SeverityBlock})
+		out.Failures = append(out.Failures, usableFailure(err))
 	}
 	return out, nil
 }
@@ -180,6 +180,15 @@ func formatFailure(e *dataset.FormatError) dataset.Failure {
 	f := dataset.Failure{Column: e.Column, Rule: e.Rule, Observed: e.Observed, Limit: e.Limit, Severity: dataset.SeverityBlock}
 	if e.Line > 0 {
 		f.Observed = fmt.Sprintf("line %d: %s", e.Line, e.Observed)
+	}
+	return f
+}
+
+// usableFailure is rows that can't be used as the spec asks, as one more failed check.
+func usableFailure(err error) dataset.Failure {
+	f := dataset.Failure{Rule: "usable", Observed: err.Error(), Limit: "rows that can be trained on", Severity: dataset.SeverityBlock}
+	if bad, ok := errors.AsType[*dataset.DataError](err); ok {
+		f.Column, f.Rule, f.Observed, f.Limit = bad.Column, bad.Rule, bad.Observed, bad.Limit
 	}
 	return f
 }
