@@ -43,6 +43,7 @@ type app struct {
 
 	target   *target // resolved once
 	temporal client.Client
+	down     error // why there is no Temporal: it is tried once
 	ledgers  map[string]*registry.Ledger
 }
 
@@ -126,11 +127,15 @@ func (a *app) store(ctx context.Context) (objectstore.Store, error) {
 	return b.Bucket(t.bucket), nil
 }
 
-// dial connects to Temporal, once.
+// dial connects to Temporal, once. One that didn't answer isn't asked again by the same command.
 func (a *app) dial(ctx context.Context) (client.Client, error) {
-	if a.temporal != nil {
-		return a.temporal, nil
+	if a.temporal == nil && a.down == nil {
+		a.temporal, a.down = a.connect(ctx)
 	}
+	return a.temporal, a.down
+}
+
+func (a *app) connect(ctx context.Context) (client.Client, error) {
 	t, err := a.resolve()
 	if err != nil {
 		return nil, err
@@ -143,7 +148,6 @@ func (a *app) dial(ctx context.Context) (client.Client, error) {
 		}
 		return nil, err
 	}
-	a.temporal = c
 	return c, nil
 }
 
