@@ -103,7 +103,9 @@ func (b oneBucket) Bucket(string) objectstore.Store { return b.store }
 func TestApplyChangesNothingWhereTemporalIsGone(t *testing.T) {
 	w := newSession(t)
 	w.file(w.inFolder(), "model.yaml", modelYAML)
-	w.scheduler = func(context.Context) (client.ScheduleClient, error) { return nil, errors.New("temporal doesn't answer") }
+	w.scheduler = func(context.Context) (client.ScheduleClient, error) {
+		return nil, errors.New("temporal doesn't answer")
+	}
 	require.Equal(t, exitFailure, w.starter("apply", "-f", "model.yaml"))
 	models, err := registry.Models(t.Context(), w.bucket)
 	require.NoError(t, err)

@@ -108,7 +108,9 @@ func TestRollbackNeedsNoTemporal(t *testing.T) {
 	w.champion("churn", 1)
 	w.approved("churn", 2)
 	w.canary("churn", 2)
-	w.engine = func(context.Context) (engine, error) { return nil, errors.New("temporal at 127.0.0.1:7233 doesn't answer") }
+	w.engine = func(context.Context) (engine, error) {
+		return nil, errors.New("temporal at 127.0.0.1:7233 doesn't answer")
+	}
 	require.Equal(t, exitOK, w.starter("rollback", "churn", "--reason", "errors"), w.stderr.String())
 	require.Contains(t, w.stderr.String(), "the ledger is written directly")
 	require.Contains(t, w.stdout.String(), "version 2 has no traffic any more")

@@ -179,14 +179,14 @@ func historyTable(p *page, entries []entryView, from int64) {
 	}
 	t := newTable("SEQ", "TIME", "KIND", "WHAT", "BY", "VIA", "REASON").alignRight(0)
 	for i := 0; i < len(entries); i++ {
-		e, renewals := entries[i], 0
+		e, renewed := entries[i], false
 		for i+1 < len(entries) && renews(entries[i], entries[i+1]) {
 			i++
-			renewals++
+			renewed = true
 		}
 		what := e.What
-		if renewals > 0 {
-			what += fmt.Sprintf(", lease renewed %d times (to entry %d)", renewals, entries[i].Seq)
+		if renewed {
+			what += fmt.Sprintf(", lease renewed up to entry %d", entries[i].Seq)
 		}
 		t.add(fmt.Sprint(e.Seq), p.ago(e.Time), cell{text: string(e.Kind), tone: toneOf(string(e.Kind))}, what, clip(e.Actor, 40), e.Via, clip(e.Reason, 80))
 	}

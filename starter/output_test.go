@@ -81,6 +81,10 @@ func TestScreenRedrawsInPlace(t *testing.T) {
 	s.draw("three\n")
 	s.clear()
 	require.Equal(t, "one\ntwo\n\x1b[2A\x1b[Jthree\n\x1b[1A\x1b[J", b.String())
+	b.Reset()
+	s.height = 3
+	s.draw("1\n2\n3\n4\n")
+	require.Equal(t, "1\n2\n", b.String(), "what scrolled away can't be redrawn")
 }
 
 func TestYAMLIsTheSameDocumentAsJSON(t *testing.T) {

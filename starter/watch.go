@@ -95,7 +95,8 @@ func follow(ctx context.Context, a *app, id string, timeout time.Duration) (runV
 		to = a.out
 	}
 	var show func(runView)
-	screen := &screen{to: to, width: widthOf(to)}
+	screen := &screen{to: to}
+	screen.width, screen.height = sizeOf(to)
 	if a.terminal(to) {
 		defer screen.clear()
 		show = func(v runView) {
@@ -131,18 +132,22 @@ func follow(ctx context.Context, a *app, id string, timeout time.Duration) (runV
 
 // screen redraws a block of lines in place.
 type screen struct {
-	to    io.Writer
-	width int
-	lines int
+	to            io.Writer
+	width, height int // 0: unbounded
+	lines         int
 }
 
-// draw replaces the block. Lines are cut to the terminal's width, since one that wraps would be two.
+// draw replaces the block. Lines are cut to the terminal's width, since one that wraps would be two, and what is more
+// than a screen is left out, since the cursor can't go back to what has scrolled away.
 func (s *screen) draw(text string) {
 	var b strings.Builder
 	if s.lines > 0 {
 		fmt.Fprintf(&b, "\x1b[%dA\x1b[J", s.lines)
 	}
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	if s.height > 1 {
+		lines = lines[:min(len(lines), s.height-1)]
+	}
 	for _, line := range lines {
 		b.WriteString(cut(line, s.width) + "\n")
 	}
@@ -181,15 +186,15 @@ func cut(line string, width int) string {
 	return b.String()
 }
 
-// widthOf is a terminal's width in columns; 0: no terminal.
-func widthOf(to io.Writer) int {
+// sizeOf is a terminal's columns and rows; 0: no terminal.
+func sizeOf(to io.Writer) (width, height int) {
 	f, ok := to.(*os.File)
 	if !ok {
-		return 0
+		return 0, 0
 	}
-	width, _, err := term.GetSize(int(f.Fd()))
+	width, height, err := term.GetSize(int(f.Fd()))
 	if err != nil {
-		return 0
+		return 0, 0
 	}
-	return width
+	return width, height
 }
