@@ -46,6 +46,7 @@ func (s *story) tell(ctx context.Context) error {
 			return fmt.Errorf("chapter %d, %s: %w", number+1, strings.ToLower(c.title), err)
 		}
 		s.say.outcome(r)
+		s.say.note("  %s", s.app.link(r.ID))
 		s.result.Chapters = append(s.result.Chapters, demoChapter{
 			Number: number + 1, Title: c.title, Lifecycle: r.ID, Outcome: r.Outcome, Seconds: time.Since(began).Seconds(),
 		})
