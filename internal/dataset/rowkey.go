@@ -96,6 +96,10 @@ func (c *Column) appendCell(b []byte, row int) []byte {
 	return appendNumber(b, c.Floats[row])
 }
 
+// FormatNumber is a number as the text by which it is known where a name is wanted: a class, a category, an id. It is the
+// text that a key is made of and that WriteCSV writes, so 1234567 is 1234567 and never 1.234567e+06.
+func FormatNumber(v float64) string { return string(appendNumber(nil, v)) }
+
 // appendNumber writes the shortest text that parses to v; whole numbers up to 2^53 without exponent or point.
 func appendNumber(b []byte, v float64) []byte {
 	if v == float64(int64(v)) && v <= maxInteger && v >= -maxInteger && (v != 0 || !math.Signbit(v)) {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/spec"
 )
 
@@ -129,25 +130,29 @@ func (m *Model) EncodeValue(i int, value any) (float64, error) {
 	return encoded, nil
 }
 
-// encodeCategory takes numbers and booleans too, by their shortest text: a CSV can't tell 1 from "1", so a category
-// that was read from one may be either in a request.
+// encodeCategory takes numbers and booleans too: a CSV can't tell 1 from "1", so a category that was read from one may be
+// either in a request. A number is looked up as it is written, then in the form that data files have.
 func (m *Model) encodeCategory(i int, value any) (float64, error) {
-	name, ok := value.(string)
-	if !ok {
-		switch v := value.(type) {
-		case json.Number:
-			name = v.String()
-		case bool:
-			name = strconv.FormatBool(v)
-		default:
-			number, isNumber := numberValue(value)
-			if !isNumber {
-				return 0, &FeatureType{m.Signature.Inputs[i].Name, KindCategory, describe(value)}
+	code, known := int32(0), false
+	switch v := value.(type) {
+	case string:
+		code, known = m.codes[i][v]
+	case bool:
+		code, known = m.codes[i][strconv.FormatBool(v)]
+	case json.Number:
+		if code, known = m.codes[i][v.String()]; !known {
+			if number, ok := numberValue(v); ok {
+				code, known = m.codes[i][dataset.FormatNumber(number)]
 			}
-			name = strconv.FormatFloat(number, 'g', -1, 64)
 		}
+	default:
+		number, ok := numberValue(value)
+		if !ok {
+			return 0, &FeatureType{m.Signature.Inputs[i].Name, KindCategory, describe(value)}
+		}
+		code, known = m.codes[i][dataset.FormatNumber(number)]
 	}
-	if code, known := m.codes[i][name]; known {
+	if known {
 		return float64(code), nil
 	}
 	return math.NaN(), nil
@@ -193,11 +198,19 @@ func timeValue(value any) (float64, bool) {
 		if err != nil {
 			return 0, false
 		}
-		return seconds(at.UnixNano()), true
+		return instant(at), true
 	case time.Time:
-		return seconds(v.UnixNano()), true
+		return instant(v), true
 	}
 	return numberValue(value)
+}
+
+// instant is seconds of any year: Unix nanoseconds end in 2262, and "until 9999-12-31" is a common way to say never.
+func instant(at time.Time) float64 {
+	if year := at.Year(); year >= 1678 && year <= 2261 {
+		return seconds(at.UnixNano()) // to the bit what EncodeTable gives
+	}
+	return float64(at.Unix()) + float64(at.Nanosecond())/1e9
 }
 
 func seconds(nanoseconds int64) float64 { return float64(nanoseconds) / 1e9 }

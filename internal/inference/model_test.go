@@ -144,6 +144,37 @@ func TestEncodeTableAgreesWithEncode(t *testing.T) {
 	}
 }
 
+// Seven digits and more are where Go's shortest form of a float64 turns to an exponent, and no file writes one.
+func TestNumbersThatAreNamesKeepTheirDigits(t *testing.T) {
+	names := []string{"1", "1000000", "1234567", "9007199254740992", "0.5"}
+	m := &Model{Signature: Signature{Inputs: []Feature{{Name: "shop", Kind: KindCategory, Categories: names}}}, codes: []map[string]int32{{}}}
+	for code, name := range names {
+		m.codes[0][name] = int32(code)
+	}
+	for code, value := range []any{1.0, 1e6, 1234567, json.Number("9007199254740992"), json.Number("5e-1")} {
+		if got, err := m.EncodeValue(0, value); err != nil || got != float64(code) {
+			t.Errorf("%v: observed code %v, %v, want %d", value, got, err, code)
+		}
+	}
+	label := Labeller(&dataset.Column{Kind: dataset.Number, Floats: []float64{1, 1e6, 1234567, 1 << 53, 0.5}})
+	for row, name := range names {
+		if got := label(row); got != name {
+			t.Errorf("observed %q, want %q", got, name)
+		}
+	}
+}
+
+func TestInstantsOfAnyYear(t *testing.T) {
+	m := loadLinear(t)
+	for text, want := range map[string]float64{
+		"9999-12-31T00:00:00Z": 253402214400, "1500-01-01T00:00:00Z": -14831769600, "2013-01-01T00:00:00.5Z": 1356998400.5,
+	} {
+		if got, err := m.EncodeValue(4, text); err != nil || got != want {
+			t.Errorf("%s: observed %v, %v, want %v", text, got, err, want)
+		}
+	}
+}
+
 func TestDecision(t *testing.T) {
 	for _, c := range []struct {
 		name  string

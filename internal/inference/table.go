@@ -116,8 +116,8 @@ func (s Signature) Targets(t *dataset.Table) ([]float64, error) {
 	return y, nil
 }
 
-// Labeller gives the class name of each non-null value of a label column: a category's text, true or false, a
-// number's shortest decimal form, or an instant in RFC 3339.
+// Labeller gives the name of each non-null value of a column of labels or ids: a category's text, true or false, a
+// number as dataset.FormatNumber has it, or an instant in RFC 3339.
 func Labeller(c *dataset.Column) func(row int) string {
 	switch c.Kind {
 	case dataset.Category, dataset.Text:
@@ -131,7 +131,7 @@ func Labeller(c *dataset.Column) func(row int) string {
 	return func(row int) string {
 		name, ok := names[c.Floats[row]]
 		if !ok {
-			name = strconv.FormatFloat(c.Floats[row], 'g', -1, 64)
+			name = dataset.FormatNumber(c.Floats[row])
 			names[c.Floats[row]] = name
 		}
 		return name

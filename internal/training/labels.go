@@ -142,7 +142,7 @@ func binaryClasses(in Input) ([]string, error) {
 	}
 	positive := in.Positive
 	if v, err := strconv.ParseFloat(positive, 64); err == nil && c.Floats != nil && c.Kind != dataset.Boolean {
-		positive = strconv.FormatFloat(v, 'g', -1, 64) // 1.0 in the spec is the 1 of the data
+		positive = dataset.FormatNumber(v) // 1.0 in the spec is the 1 of the data
 	}
 	var others []string
 	for _, name := range names {
