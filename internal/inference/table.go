@@ -82,9 +82,13 @@ func (m *Model) PredictTable(t *dataset.Table) ([]float64, error) {
 	return out, nil
 }
 
-// Targets reads the label column that the signature's Output names as numbers that scores can be judged by: 1 for the
-// positive class and 0 for any other (binary), the class index (multiclass), or the value (regression). A null label
-// is NaN. A multiclass value that isn't one of the classes is *UnknownClass.
+// RestClass is the name of a binary model's negative class that stands for every value but the positive one.
+func RestClass(positive string) string { return "not " + positive }
+
+// Targets reads the label column that the signature's Output names as numbers that scores can be judged by: the class
+// index (so 1 for the positive class of a binary model), or the value (regression). A null label is NaN. A value that
+// is none of the classes is *UnknownClass, unless the negative class is the positive one's RestClass: taken for a
+// negative, true would be one to a model whose classes are called 0 and 1.
 func (s Signature) Targets(t *dataset.Table) ([]float64, error) {
 	c, ok := t.Column(s.Output)
 	if !ok {
@@ -100,6 +104,7 @@ func (s Signature) Targets(t *dataset.Table) ([]float64, error) {
 	for k, name := range s.Classes {
 		index[name] = float64(k)
 	}
+	rest := s.Task == spec.Binary && len(s.Classes) == 2 && s.Classes[0] == RestClass(s.Classes[1])
 	label := Labeller(c)
 	y := make([]float64, t.Rows)
 	for row := range y {
@@ -108,7 +113,7 @@ func (s Signature) Targets(t *dataset.Table) ([]float64, error) {
 			continue
 		}
 		k, known := index[label(row)]
-		if !known && s.Task == spec.Multiclass {
+		if !known && !rest {
 			return nil, &UnknownClass{s.Output, row, label(row), s.Classes}
 		}
 		y[row] = k

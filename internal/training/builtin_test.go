@@ -280,6 +280,41 @@ func TestBuiltinStopsWithItsContext(t *testing.T) {
 	}
 }
 
+// A value that is neither class of a binary target is no negative.
+func TestABinaryTargetsThirdValueIsRefused(t *testing.T) {
+	column := func(labels []int32) *dataset.Table {
+		x := dataset.Column{Name: "x"}
+		for i := range labels {
+			x.Floats = append(x.Floats, float64(i))
+		}
+		y := dataset.Column{Name: "y", Kind: dataset.Category, Codes: labels, Dict: []string{"no", "yes", "maybe"}}
+		return &dataset.Table{Rows: len(labels), Columns: []dataset.Column{x, y}}
+	}
+	in := Input{Train: column([]int32{0, 1, 0, 1, 0, 1, 0, 1, 0, 1}), Features: []string{"x"}, Target: "y", Positive: "yes", Task: spec.Binary}
+	out, err := Builtin(context.Background(), Linear, in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var unknown *inference.UnknownClass
+	if _, err := out.Signature.Targets(column([]int32{0, 2})); !errors.As(err, &unknown) || unknown.Value != "maybe" {
+		t.Errorf("observed %v, want *UnknownClass of maybe", err)
+	}
+	// Once it is among the validation rows, the positive class is one against the rest.
+	in.Validation = column([]int32{0, 1, 2})
+	if out, err = Builtin(context.Background(), Linear, in, nil); err != nil {
+		t.Fatal(err)
+	}
+	if y, err := out.Signature.Targets(column([]int32{0, 2, 1})); err != nil || !reflect.DeepEqual(y, []float64{0, 0, 1}) {
+		t.Errorf("observed %v, %v, want 0 0 1", y, err)
+	}
+	// A positive value that only the validation rows have can't be learned.
+	in.Train, in.Validation = column([]int32{0, 2, 0, 2, 0, 2, 0, 2, 0, 2}), column([]int32{0, 1})
+	var data *DataError
+	if _, err := Builtin(context.Background(), Linear, in, nil); !errors.As(err, &data) || data.Kind != NotPositive {
+		t.Errorf("observed %v, want *DataError %s", err, NotPositive)
+	}
+}
+
 func TestBuiltinClassesOfABinaryTarget(t *testing.T) {
 	column := func(kind dataset.Kind, codes []int32, dict []string, floats []float64) *dataset.Table {
 		x := dataset.Column{Name: "x"}

@@ -359,6 +359,21 @@ END`)
 	}
 }
 
+func TestCommandSignatureMustNameTheDatasClasses(t *testing.T) {
+	s, in := program(t, `
+		cat > "$SM_MODEL_DIR/model.json" <<'END'
+{"format":"leanloop-linear","version":1,"link":"sigmoid","intercept":[0.1],"features":[{"name":"n0","kind":"number","weights":[1.5]}]}
+END
+		cat > "$SM_MODEL_DIR/signature.json" <<'END'
+{"version":1,"format":"leanloop-linear","task":"binary","inputs":[{"name":"n0","kind":"number"}],"classes":["bad","good"],"output":"target"}
+END`)
+	_, err := RunCommand(context.Background(), s, in, nil)
+	var model *ModelError
+	if !errors.As(err, &model) || !strings.Contains(err.Error(), `not one of the model's classes ["bad" "good"]`) {
+		t.Errorf("observed %v, want *ModelError", err)
+	}
+}
+
 func FuzzParseProgress(f *testing.F) {
 	f.Add([]byte(`{"epoch":3,"metrics":{"auc":0.91}}`))
 	f.Add([]byte(`{"step":1e300,"metrics":{"a\"NaN":NaN,"b":-Infinity}}`))

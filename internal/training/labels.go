@@ -3,6 +3,7 @@ package training
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 	"strconv"
 
@@ -127,12 +128,13 @@ func distinct(target string, tables ...*dataset.Table) []string {
 	return names
 }
 
-// binaryClasses names the negative and the positive class of the training rows.
+// binaryClasses names the negative and the positive class of training and validation rows; the training rows need both.
 func binaryClasses(in Input) ([]string, error) {
-	names := distinct(in.Target, in.Train)
-	if len(names) == 1 {
-		return nil, &DataError{OneClass, fmt.Sprintf("target %q is %q in all %d rows", in.Target, names[0], in.Train.Rows), "two classes"}
+	learned := distinct(in.Target, in.Train)
+	if len(learned) == 1 {
+		return nil, &DataError{OneClass, fmt.Sprintf("target %q is %q in all %d rows", in.Target, learned[0], in.Train.Rows), "two classes"}
 	}
+	names := distinct(in.Target, in.tables()...)
 	c, _ := in.Train.Column(in.Target)
 	if in.Positive == "" {
 		if coded := c.Kind == dataset.Category || c.Kind == dataset.Text; coded || len(names) != 2 {
@@ -144,19 +146,13 @@ func binaryClasses(in Input) ([]string, error) {
 	if v, err := strconv.ParseFloat(positive, 64); err == nil && c.Floats != nil && c.Kind != dataset.Boolean {
 		positive = dataset.FormatNumber(v) // 1.0 in the spec is the 1 of the data
 	}
-	var others []string
-	for _, name := range names {
-		if name != positive {
-			others = append(others, name)
-		}
+	if !slices.Contains(learned, positive) {
+		return nil, &DataError{NotPositive, fmt.Sprintf("no row of target %q is %q; its values are %s", in.Target, in.Positive, some(learned)), ""}
 	}
-	if len(others) == len(names) {
-		return nil, &DataError{NotPositive, fmt.Sprintf("no row of target %q is %q; its values are %s", in.Target, in.Positive, some(names)), ""}
-	}
-	if len(others) == 1 {
+	if others := slices.DeleteFunc(names, func(name string) bool { return name == positive }); len(others) == 1 {
 		return []string{others[0], positive}, nil
 	}
-	return []string{"not " + positive, positive}, nil
+	return []string{inference.RestClass(positive), positive}, nil
 }
 
 // multiClasses names the classes of training and validation rows; the training rows need two of them.
