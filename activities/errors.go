@@ -27,18 +27,35 @@ const (
 	ErrorMessage      = "Message"      // a provider won't take this message
 )
 
-// permanent marks an error that no retry can help.
+// permanent marks an error that no retry can help. One that was marked keeps its kind.
 func permanent(kind string, err error) error {
-	return temporal.NewNonRetryableApplicationError(err.Error(), kind, err)
+	if marked, ok := errors.AsType[*temporal.ApplicationError](err); ok && marked.NonRetryable() {
+		return err
+	}
+	message := err.Error()
+	if len(message) > maxMessage {
+		return temporal.NewNonRetryableApplicationError(clip(message, maxMessage), kind, nil) // the cause is as long
+	}
+	return temporal.NewNonRetryableApplicationError(message, kind, err)
 }
 
-// ledgerError types what the ledger answers: conflicts and broken rules are permanent, trouble with the store isn't.
+// isPermanent says that no retry can help.
+func isPermanent(err error) bool {
+	marked, ok := errors.AsType[*temporal.ApplicationError](err)
+	return ok && marked.NonRetryable()
+}
+
+// ledgerError types what the registry answers: conflicts, broken rules and damage are permanent, trouble with the store
+// isn't.
 func ledgerError(err error) error {
 	if conflict, ok := errors.AsType[*registry.Conflict](err); ok {
 		return permanent(ErrorConflict, conflict)
 	}
 	if refused, ok := errors.AsType[*registry.Refused](err); ok {
 		return permanent(ErrorLedgerRule, refused)
+	}
+	if broken, ok := errors.AsType[*registry.Broken](err); ok {
+		return permanent(ErrorCorrupt, broken)
 	}
 	return err
 }
@@ -58,6 +75,10 @@ func trainingError(ctx context.Context, err error) error {
 			return permanent(ErrorPreempted, fmt.Errorf("the worker was stopped: %w", err))
 		}
 		return ctx.Err()
+	}
+	if isPermanent(err) {
+		// The snapshot, the spec or the code can't be used: the next attempt would read the same.
+		return temporal.NewNonRetryableApplicationError(clip(err.Error(), maxMessage), ErrorTrainInput, nil)
 	}
 	switch training.Classify(err) {
 	case training.CauseInput:

@@ -8,18 +8,39 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
-
-	"go.temporal.io/sdk/activity"
 
 	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/objectstore"
-	"github.com/leanloop/leanloop/internal/registry"
 	"github.com/leanloop/leanloop/internal/spec"
 )
 
 // maxFailures bounds what an ingest carries through history; the manifest has them all.
 const maxFailures = 20
+
+// IngestInput reads one landed object.
+type IngestInput struct {
+	Model     string `json:"model"`
+	Spec      string `json:"spec"`
+	Lifecycle string `json:"lifecycle"`
+	Object    Object `json:"object"`
+}
+
+// IngestOutput is what was found in it. The bytes are stored below datasets/<model>/<SHA256>/.
+type IngestOutput struct {
+	Object   Object            `json:"object"`
+	SHA256   string            `json:"sha256"`
+	Bytes    int64             `json:"bytes"`
+	Rows     int               `json:"rows"`
+	From     time.Time         `json:"from"`
+	To       time.Time         `json:"to"`
+	Failures []dataset.Failure `json:"failures,omitempty"` // the first of each kind, bounded
+	Problem  string            `json:"problem,omitempty"`  // the file can't be read at all
+	Gone     bool              `json:"gone,omitempty"`     // the object isn't there any more, as Problem says: there is nothing to decide on
+	Contract string            `json:"contract,omitempty"` // key of the inferred contract, where the spec has none
+}
 
 // Ingester takes landed objects into the data set.
 type Ingester struct {
@@ -35,7 +56,6 @@ type fileManifest struct {
 	To       time.Time         `json:"to"`
 	Source   string            `json:"source"`
 	Failures []dataset.Failure `json:"failures,omitempty"`
-	Problem  string            `json:"problem,omitempty"`
 }
 
 // Ingest streams the object once: hash, parse, check, and a copy below its digest. What is wrong with the file is in the
@@ -49,6 +69,8 @@ func (i *Ingester) Ingest(ctx context.Context, in IngestInput) (IngestOutput, er
 	if err != nil {
 		return IngestOutput{}, err
 	}
+	h := keepBeating(ctx)
+	defer h.stop()
 	dir, remove, err := i.Lake.scratch("ingest")
 	if err != nil {
 		return IngestOutput{}, err
@@ -60,104 +82,148 @@ func (i *Ingester) Ingest(ctx context.Context, in IngestInput) (IngestOutput, er
 	}
 	defer func() { _ = spool.Close() }()
 
-	out := IngestOutput{Object: in.Object}
-	table, report, err := i.read(ctx, m, contract, in.Object, spool, &out)
-	if err != nil {
-		return out, err
+	file := ingested{spec: m, contract: contract, out: IngestOutput{Object: in.Object}}
+	if err := i.read(ctx, &file, spool, h.note); err != nil {
+		return IngestOutput{}, err
 	}
-	if out.Problem != "" {
-		return out, nil
-	}
-	for _, f := range report.Failures {
-		if f.Severity == dataset.SeverityBlock {
-			out.Failures = append(out.Failures, f)
+	if file.out.Problem == "" {
+		if err := i.store(ctx, &file, spool); err != nil {
+			return IngestOutput{}, err
 		}
 	}
-	if m.Data.Time != "" && report.OK() {
-		if out.From, out.To, err = dataset.EventRange(table, m.Data.Time); err != nil {
-			out.Problem = err.Error()
-			return out, nil
-		}
-	}
-	err = i.store(ctx, m, &out, spool, table, contract)
-	out.Failures = out.Failures[:min(len(out.Failures), maxFailures)]
-	return out, err
+	return file.bounded(), nil
 }
 
-// read parses the object while it is spooled.
-func (i *Ingester) read(ctx context.Context, m *spec.Model, contract *spec.Contract, o Object, spool io.Writer, out *IngestOutput) (*dataset.Table, *dataset.Report, error) {
+// ingested is one file on its way in.
+type ingested struct {
+	spec     *spec.Model
+	contract *spec.Contract // nil: the file will be the first, and is held to what the spec names
+	table    *dataset.Table
+	failures []dataset.Failure
+	out      IngestOutput
+}
+
+// read parses the object while it is spooled, and checks it.
+func (i *Ingester) read(ctx context.Context, f *ingested, spool io.Writer, note func(any)) error {
+	o := f.out.Object
 	body, info, err := i.Lake.Landing.Bucket(o.Bucket).Get(ctx, o.Key)
 	if errors.Is(err, objectstore.ErrNotFound) {
-		out.Problem = fmt.Sprintf("%s is gone", o.URL())
-		return nil, nil, nil
+		f.out.Problem, f.out.Gone = o.URL()+" is gone", true
+		return nil
 	}
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
 	defer func() { _ = body.Close() }()
 	if o.ETag != "" && info.ETag != "" && info.ETag != o.ETag {
-		out.Problem = fmt.Sprintf("%s was overwritten since it landed (%s, now %s); the newer one is a trigger of its own", o.URL(), o.ETag, info.ETag)
-		return nil, nil, nil
+		f.out.Gone = true
+		f.out.Problem = fmt.Sprintf("%s was overwritten since it landed (%s, now %s); the newer one is a trigger of its own", o.URL(), o.ETag, info.ETag)
+		return nil
 	}
-	tee := io.TeeReader(body, spool)
-	table, read, report, err := dataset.Read(ctx, tee, dataset.ReadOptions{
-		Name: o.Key, Format: formatOf(m, o.Key), Contract: contract,
-		Progress: func(rows int, bytes int64) {
-			activity.RecordHeartbeat(ctx, map[string]any{"rows": rows, "bytes": bytes})
-		},
+	table, read, report, err := dataset.Read(ctx, io.TeeReader(body, spool), dataset.ReadOptions{
+		Name: o.Key, Format: f.spec.Data.Format, Contract: f.contract,
+		Progress: func(rows int, _ int64) { note(reading{File: o.Key, Rows: rows}) },
 	})
-	out.SHA256, out.Bytes, out.Rows = read.SHA256, read.Bytes, read.Rows
+	f.out.SHA256, f.out.Bytes, f.out.Rows = read.SHA256, read.Bytes, read.Rows
 	if bad, ok := errors.AsType[*dataset.FormatError](err); ok {
-		out.Problem = bad.Error()
-		return nil, nil, nil
+		f.out.Problem = bad.Error()
+		return nil
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("read %s: %w", o.URL(), err)
+		return fmt.Errorf("read %s: %w", o.URL(), err)
 	}
-	if report == nil {
-		report = &dataset.Report{}
-	}
-	check := spec.Contract{}
-	if contract != nil {
-		check = *contract
-	}
+	f.table = table
 	landed := o.Modified
 	if landed.IsZero() {
 		landed = info.Modified
 	}
-	report.Merge(dataset.Check(table, check, m.Data.Expectations, landed, m.Data.Time))
-	return table, report, nil
+	f.check(report, landed)
+	return nil
+}
+
+// check holds the rows to the contract and to what the spec needs of them.
+func (f *ingested) check(report *dataset.Report, landed time.Time) {
+	contract := spec.Contract{}
+	if f.contract != nil {
+		contract = *f.contract
+	}
+	report.Merge(dataset.Check(f.table, contract, f.spec.Data.Expectations, landed, f.spec.Data.Time))
+	if f.contract == nil {
+		report.Merge(&dataset.Report{Failures: missingRoles(f.table, f.spec)})
+	}
+	for _, failure := range report.Failures {
+		if failure.Severity == dataset.SeverityBlock {
+			f.failures = append(f.failures, failure)
+		}
+	}
+	column := f.spec.Data.Time
+	if column == "" || len(f.failures) > 0 {
+		return
+	}
+	from, to, err := dataset.EventRange(f.table, column)
+	switch {
+	case err != nil:
+		f.out.Problem = err.Error()
+	case from.IsZero():
+		f.out.Problem = fmt.Sprintf("column %s: none of %d rows has an event time", column, f.table.Rows)
+	default:
+		f.out.From, f.out.To = from, to
+	}
+}
+
+// missingRoles are the columns that the spec names and the table lacks. A data set without a contract is held to its
+// first file's columns for ever: without its target among them, nothing could ever be trained.
+func missingRoles(t *dataset.Table, m *spec.Model) []dataset.Failure {
+	roles := []struct{ field, column string }{
+		{"data.id", m.Data.ID}, {"data.time", m.Data.Time}, {"data.target", m.Data.Target}, {"data.group", m.Data.Group},
+	}
+	for _, name := range slices.Concat(m.Data.Features.Include, m.Data.Features.Exclude) {
+		roles = append(roles, struct{ field, column string }{"data.features", name})
+	}
+	if m.Gates.Disparity != nil {
+		roles = append(roles, struct{ field, column string }{"gates.disparity.by", m.Gates.Disparity.By})
+	}
+	var failures []dataset.Failure
+	for _, r := range roles {
+		if _, ok := t.Column(r.column); r.column != "" && !ok {
+			failures = append(failures, dataset.Failure{
+				Column: r.column, Rule: dataset.RuleMissing, Severity: dataset.SeverityBlock,
+				Observed: "columns " + strings.Join(t.Names(), ", "), Limit: "a column " + r.column + ", since " + r.field + " names it",
+			})
+		}
+	}
+	return failures
+}
+
+// bounded is the result, small enough for history whatever is in the file.
+func (f *ingested) bounded() IngestOutput {
+	out := f.out
+	out.Problem = clip(out.Problem, maxText)
+	for _, failure := range f.failures[:min(len(f.failures), maxFailures)] {
+		failure.Column, failure.Observed, failure.Limit = clip(failure.Column, maxCell), clip(failure.Observed, maxCell), clip(failure.Limit, maxCell)
+		out.Failures = append(out.Failures, failure)
+	}
+	return out
 }
 
 // store keeps the bytes, their profile and their manifest; the manifest comes last.
-func (i *Ingester) store(ctx context.Context, m *spec.Model, out *IngestOutput, spool *os.File, table *dataset.Table, contract *spec.Contract) error {
-	prefix := datasetPrefix(m.Metadata.Name, out.SHA256)
+func (i *Ingester) store(ctx context.Context, f *ingested, spool io.ReadSeeker) error {
+	prefix := datasetPrefix(f.spec.Metadata.Name, f.out.SHA256)
 	if _, err := spool.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	_, err := i.Lake.Store.Create(ctx, prefix+"data", spool, out.Bytes)
+	_, err := i.Lake.Store.Create(ctx, prefix+"data", spool, f.out.Bytes)
 	if err != nil && !errors.Is(err, objectstore.ErrExists) {
 		return err
 	}
-	if len(out.Failures) == 0 {
-		profile, err := json.Marshal(dataset.NewProfile(table, dataset.ProfileOptions{}))
-		if err != nil {
+	if len(f.failures) == 0 {
+		if err := i.describe(ctx, f, prefix); err != nil {
 			return err
-		}
-		if err := create(ctx, i.Lake.Store, prefix+"profile.json", profile); err != nil {
-			return err
-		}
-		if contract == nil {
-			key, _, err := putJSON(ctx, i.Lake.Store, prefix+"contract-", dataset.InferContract(table))
-			if err != nil {
-				return err
-			}
-			out.Contract = key
 		}
 	}
 	raw, err := json.Marshal(fileManifest{
-		SHA256: out.SHA256, Bytes: out.Bytes, Rows: out.Rows, From: out.From, To: out.To, Source: out.Object.URL(),
-		Failures: out.Failures, Problem: out.Problem,
+		SHA256: f.out.SHA256, Bytes: f.out.Bytes, Rows: f.out.Rows, From: f.out.From, To: f.out.To, Source: f.out.Object.URL(),
+		Failures: f.failures,
 	})
 	if err != nil {
 		return err
@@ -165,77 +231,18 @@ func (i *Ingester) store(ctx context.Context, m *spec.Model, out *IngestOutput, 
 	return create(ctx, i.Lake.Store, prefix+"manifest.json", raw)
 }
 
-// Validate lets a file into the index or refuses it there, so that it is never asked about again.
-func (i *Ingester) Validate(ctx context.Context, in ValidateInput) (ValidateOutput, error) {
-	m, err := i.Lake.Spec(ctx, in.Model, in.Spec)
+// describe keeps the profile of a file that passed, and the contract that it would pin.
+func (i *Ingester) describe(ctx context.Context, f *ingested, prefix string) error {
+	profile, err := json.Marshal(dataset.NewProfile(f.table, dataset.ProfileOptions{}))
 	if err != nil {
-		return ValidateOutput{}, err
+		return err
 	}
-	index, f := i.Lake.Index(in.Model), in.File
-	key := in.Lifecycle + "/validate/" + f.Object.Identity()
-	why := f.Problem
-	if why == "" && len(f.Failures) > 0 {
-		why = failureText(f.Failures)
+	if err := create(ctx, i.Lake.Store, prefix+"profile.json", profile); err != nil {
+		return err
 	}
-	if why == "" {
-		accepted, refusal, err := i.accept(ctx, m, index, key, f)
-		if _, moved := errors.AsType[*registry.Conflict](err); moved && f.Contract != "" {
-			// Another file pinned the inferred contract first: this one must keep that contract, not its own.
-			if in.File, err = i.Ingest(ctx, IngestInput{Model: in.Model, Spec: in.Spec, Lifecycle: in.Lifecycle, Object: f.Object}); err == nil {
-				return i.Validate(ctx, in)
-			}
-		}
-		if err != nil {
-			return accepted, ledgerError(err)
-		}
-		if refusal == "" {
-			return accepted, nil
-		}
-		why = refusal
+	if f.contract != nil {
+		return nil
 	}
-	e, err := index.Refuse(ctx, key+"/refused", registry.Refusal{
-		Source: f.Object.URL(), ETag: f.Object.ETag, VersionID: f.Object.VersionID, SHA256: f.SHA256, Reason: why, At: i.Lake.Now().UTC(),
-	})
-	if err != nil {
-		return ValidateOutput{}, ledgerError(err)
-	}
-	return ValidateOutput{Reason: fmt.Sprintf("%s: %s", f.Object.URL(), why), Seq: e.Seq}, nil
-}
-
-// accept enters the file; refusal says why the index won't have it.
-func (i *Ingester) accept(ctx context.Context, m *spec.Model, index *registry.Index, key string, f IngestOutput) (out ValidateOutput, refusal string, err error) {
-	var inferred *spec.Contract
-	if f.Contract != "" {
-		inferred = &spec.Contract{}
-		if err := getJSON(ctx, i.Lake.Store, f.Contract, inferred); err != nil {
-			return out, "", err
-		}
-	}
-	e, err := index.Accept(ctx, key, registry.FileRef{
-		SHA256: f.SHA256, Source: f.Object.URL(), ETag: f.Object.ETag, VersionID: f.Object.VersionID,
-		Rows: f.Rows, Bytes: f.Bytes, From: f.From, To: f.To, AcceptedAt: i.Lake.Now().UTC(),
-	}, m.Data.OnRedelivery, inferred)
-	if refused, ok := errors.AsType[*registry.Refused](err); ok {
-		return out, refused.Error(), nil
-	}
-	if err != nil {
-		return out, "", err
-	}
-	return ValidateOutput{Accepted: true, Seq: e.Seq}, "", nil
-}
-
-// failureText is the first failures in words; the manifest has them all.
-func failureText(failures []dataset.Failure) string {
-	const shown = 5
-	s := ""
-	for n, f := range failures {
-		if n == shown {
-			return fmt.Sprintf("%s; and %d more", s, len(failures)-shown)
-		}
-		if n > 0 {
-			s += "; "
-		}
-		s += f.String()
-	}
-	return s
+	f.out.Contract, _, err = putJSON(ctx, i.Lake.Store, prefix+"contract-", dataset.InferContract(f.table))
+	return err
 }

@@ -13,6 +13,23 @@ import (
 // flushLag is how long ago a measured window ends: gateways flush once a second, and a flush takes its time.
 const flushLag = 1500 * time.Millisecond
 
+// MeasureInput judges one window of real traffic.
+type MeasureInput struct {
+	Model    string       `json:"model"`
+	Version  int          `json:"version"`
+	Champion int          `json:"champion"`
+	Spec     string       `json:"spec"`
+	State    canary.State `json:"state"`
+	Now      time.Time    `json:"now"` // the window is the state's, up to a moment before
+}
+
+// MeasureOutput is the state after it and what to do.
+type MeasureOutput struct {
+	State     canary.State     `json:"state"`
+	Action    canary.Action    `json:"action"`
+	Judgement canary.Judgement `json:"judgement"`
+}
+
 // Measurer judges a canary by what gateways measured.
 type Measurer struct {
 	Metrics timeseries.Reader // nil: none is configured

@@ -139,7 +139,7 @@ func (m *Messenger) wordApproval(msg *notify.Message, in MessageInput) {
 	}
 	lines = append(lines, fmt.Sprintf("starter approve %s --evidence %.12s", in.Model, e.Digest))
 	msg.Text = strings.Join(lines, "\n")
-	msg.Fields = []notify.Field{{Name: "rows", Value: fmt.Sprint(in.Result.Rows)}, {Name: "evidence", Value: e.Digest[:12]}}
+	msg.Fields = []notify.Field{{Name: "rows", Value: fmt.Sprint(in.Result.Rows)}, {Name: "evidence", Value: fmt.Sprintf("%.12s", e.Digest)}}
 	route := in.Lifecycle + " " + e.Digest
 	msg.Actions = []notify.Action{
 		{Kind: notify.ActionApprove, Text: "Approve", Value: route},

@@ -13,6 +13,46 @@ import (
 	"github.com/leanloop/leanloop/internal/report"
 )
 
+// RegisterInput makes an immutable artifact of the judged model and enters it in the ledger.
+type RegisterInput struct {
+	Model     string         `json:"model"`
+	Spec      string         `json:"spec"`
+	Lifecycle string         `json:"lifecycle"`
+	Number    int            `json:"number"`
+	Snapshot  SnapshotOutput `json:"snapshot"`
+	Train     TrainOutput    `json:"train"`
+	Evaluate  EvaluateOutput `json:"evaluate"`
+}
+
+// RegisterOutput is the version that the ledger granted.
+type RegisterOutput struct {
+	Version  int      `json:"version"`
+	Evidence Evidence `json:"evidence"`
+	Seq      int64    `json:"seq"`
+}
+
+// DecisionInput records what people decided about a version.
+type DecisionInput struct {
+	Model       string   `json:"model"`
+	Lifecycle   string   `json:"lifecycle"`
+	Round       int      `json:"round"`
+	Approved    bool     `json:"approved"`
+	Evidence    Evidence `json:"evidence"`
+	Approvers   []string `json:"approvers,omitempty"`
+	Via         string   `json:"via"`
+	RequestedBy string   `json:"requested_by,omitempty"`
+	Reason      string   `json:"reason,omitempty"`
+}
+
+// LedgerOutput is the entry that a command made, or found made.
+type LedgerOutput struct {
+	Seq   int64  `json:"seq"`
+	Hash  string `json:"hash"`
+	Epoch int64  `json:"epoch"`
+	// Void says that the evidence an approval bound to has moved: evaluate again.
+	Void string `json:"void,omitempty"`
+}
+
 // Registrar makes versions and records what people decide about them.
 type Registrar struct {
 	Lake *Lake
@@ -21,6 +61,8 @@ type Registrar struct {
 // Register stores the judged model as an immutable artifact and enters it in the ledger, which grants the number. The
 // evidence that people decide over binds everything that was judged.
 func (r *Registrar) Register(ctx context.Context, in RegisterInput) (RegisterOutput, error) {
+	h := keepBeating(ctx)
+	defer h.stop()
 	dir, remove, err := r.Lake.scratch("register")
 	if err != nil {
 		return RegisterOutput{}, err
@@ -85,7 +127,7 @@ func (r *Registrar) collect(ctx context.Context, in RegisterInput, dir string) (
 	content[fileCard] = report.Card(report.CardInput{
 		Spec: m, SpecDigest: in.Spec, Lifecycle: in.Lifecycle, Snapshot: in.Snapshot.Digest, Files: in.Snapshot.Files, Rows: in.Snapshot.Rows,
 		From: in.Snapshot.From, To: in.Snapshot.To, Train: in.Snapshot.Train, Validation: in.Snapshot.Validation, Test: in.Snapshot.Test,
-		Dropped: in.Snapshot.Dropped, JudgedRows: s.JudgedRows, Metrics: s.Metrics, Champion: s.Champion, Previous: s.Previous,
+		Dropped: in.Snapshot.Dropped, JudgedRows: s.ScoredRows, Metrics: s.Metrics, Champion: s.Champion, Previous: s.Previous,
 		Comparison: s.Comparison, Disparity: s.Disparity, Verdict: s.Verdict,
 	})
 	files := map[string]string{}
@@ -101,13 +143,13 @@ func (r *Registrar) collect(ctx context.Context, in RegisterInput, dir string) (
 // Decide enters what people decided. An approval whose evidence has moved is void: the output says why, and nothing is
 // recorded but the attempt.
 func (r *Registrar) Decide(ctx context.Context, in DecisionInput) (LedgerOutput, error) {
-	e := in.Evidence
+	e, reason := in.Evidence, clip(in.Reason, maxText)
 	decided := &registry.Decided{
-		Version: e.Version, Evidence: e.Digest, Approvers: in.Approvers, RequestedBy: in.RequestedBy, Reason: in.Reason,
+		Version: e.Version, Evidence: e.Digest, Approvers: in.Approvers, RequestedBy: in.RequestedBy, Reason: reason,
 		Comparison: registry.Comparison{Champion: e.Of.Champion, Epoch: e.Of.Epoch},
 	}
 	c := registry.Command{
-		Key: fmt.Sprintf("%s/decide/%d", in.Lifecycle, in.Round), Actor: "leanloop:" + in.Lifecycle, Via: in.Via, Reason: in.Reason,
+		Key: fmt.Sprintf("%s/decide/%d", in.Lifecycle, in.Round), Actor: "leanloop:" + in.Lifecycle, Via: in.Via, Reason: reason,
 		Time: r.Lake.Now().UTC(),
 	}
 	if len(in.Approvers) > 0 {

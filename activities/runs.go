@@ -92,6 +92,7 @@ func (r *Runs) Claim(ctx context.Context, in LifecycleInput) (Claimed, error) {
 
 // Close stores how a run ended, once. It returns what is stored: a run that was closed before keeps its first end.
 func (r *Runs) Close(ctx context.Context, in LifecycleResult) (LifecycleResult, error) {
+	in.Reason = clip(in.Reason, maxText)
 	if head, err := r.Lake.Ledger(in.Model).Head(ctx); err == nil {
 		in.Champion = head.State.Champion
 		if head.Seq > in.HeadSeq {
@@ -106,7 +107,7 @@ func (r *Runs) Close(ctx context.Context, in LifecycleResult) (LifecycleResult, 
 	_, err = r.Lake.Store.Create(ctx, key, bytes.NewReader(raw), int64(len(raw)))
 	if errors.Is(err, objectstore.ErrExists) {
 		var stored LifecycleResult
-		return stored, getJSON(ctx, r.Lake.Store, key, &stored)
+		return stored, lost(getJSON(ctx, r.Lake.Store, key, &stored))
 	}
 	return in, err
 }
@@ -145,30 +146,31 @@ func (r *Runs) Status(ctx context.Context, in StatusInput) (StatusOutput, error)
 func (r *Runs) abandoned(ctx context.Context, in StatusInput, id string) (StatusOutput, error) {
 	var run LifecycleInput
 	if err := getJSON(ctx, r.Lake.Store, runPrefix(in.Model, in.Number)+"run.json", &run); err != nil {
-		return StatusOutput{}, err
+		return StatusOutput{}, lost(err)
 	}
 	const why = "the run's workflow ended without a result: it was terminated"
 	head, err := r.Lake.Ledger(in.Model).Head(ctx)
 	if err != nil {
 		return StatusOutput{}, ledgerError(err)
 	}
+	now := r.Lake.Now().UTC()
 	result := LifecycleResult{
-		ID: id, Model: in.Model, Number: in.Number, Outcome: Failed, Reason: why, Ended: r.Lake.Now().UTC(), Snapshot: "",
-		Trigger: TriggerData, Started: r.Lake.Now().UTC(),
+		ID: id, Model: in.Model, Number: in.Number, Outcome: Failed, Reason: why, Trigger: TriggerData, Started: now, Ended: now,
 	}
 	if len(run.Triggers) > 0 {
 		result.Trigger, result.Started = run.Triggers[0].Kind, run.Triggers[0].At
 	}
 	for _, v := range head.State.Versions {
-		if v.Lifecycle == id {
-			result.Version = v.Number
+		if v.Lifecycle != id {
+			continue
+		}
+		result.Version, result.Snapshot, result.Trained = v.Number, v.Snapshot, true
+		if !v.PromotedAt.IsZero() {
+			result.Outcome, result.Reason = Promoted, "promoted before the run's workflow was terminated"
 		}
 	}
-	if result.Version > 0 && head.State.Champion == result.Version {
-		result.Outcome, result.Reason = Promoted, "promoted before the run's workflow was terminated"
-	}
 	if result.Version > 0 && head.State.Challenger == result.Version {
-		result.Outcome = RolledBack
+		result.Outcome, result.Reason = RolledBack, why
 		_, err := r.Traffic.Rollback(ctx, RollbackInput{
 			Model: in.Model, Version: result.Version, Lifecycle: id, Actor: "leanloop:model/" + in.Model, Via: "model", Reason: why,
 		})
@@ -196,26 +198,51 @@ type RecoverInput struct {
 
 // Recovered is what the bucket knows of its runs.
 type Recovered struct {
-	Last      int       `json:"last"`           // the highest number taken
-	Open      int       `json:"open,omitempty"` // the run that still runs; 0: none
-	LastTrain time.Time `json:"last_train"`
+	Last      int       `json:"last"`            // the highest number taken
+	Open      int       `json:"open,omitempty"`  // the run that still runs; 0: none
+	LastTrain time.Time `json:"last_train"`      // end of the newest run that trained, among those looked at
+	Spent     float64   `json:"spent,omitempty"` // this month, by the runs looked at
+	Month     string    `json:"month"`           // 2006-01: what Spent is of
 }
 
-// Recover finds the last run by doubling and bisecting, and says whether it is open. A run that is gone is closed.
+// maxRecovered bounds how many runs a recovery reads: those of this month, and back to one that trained.
+const maxRecovered = 200
+
+// Recover finds the last run by doubling and bisecting, says whether it is open, and reads back what cooldown and budget
+// need. A run that is gone is closed.
 func (r *Runs) Recover(ctx context.Context, in RecoverInput) (Recovered, error) {
+	now := r.Lake.Now().UTC()
+	out := Recovered{Month: now.Format(monthName)}
 	last, err := lastRun(ctx, r.Lake.Store, in.Model)
 	if err != nil || last == 0 {
-		return Recovered{}, err
-	}
-	out := Recovered{Last: last}
-	status, err := r.Status(ctx, StatusInput{Model: in.Model, Number: last})
-	switch {
-	case err != nil:
 		return out, err
-	case !status.Closed:
+	}
+	out.Last = last
+	status, err := r.Status(ctx, StatusInput{Model: in.Model, Number: last})
+	if err != nil {
+		return out, err
+	}
+	if !status.Closed {
 		out.Open = last
-	case status.Result.Trained:
-		out.LastTrain = status.Result.Ended
+	}
+	for n := last; n > max(0, last-maxRecovered); n-- {
+		result, closed, err := r.result(ctx, in.Model, n)
+		if err != nil {
+			return out, err
+		}
+		if !closed {
+			continue
+		}
+		thisMonth := result.Started.UTC().Format(monthName) == out.Month
+		if thisMonth {
+			out.Spent += result.Cost
+		}
+		if result.Trained && out.LastTrain.IsZero() {
+			out.LastTrain = result.Ended
+		}
+		if !thisMonth && !out.LastTrain.IsZero() {
+			break
+		}
 	}
 	return out, nil
 }

@@ -6,12 +6,36 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/leanloop/leanloop/internal/dataset"
 )
+
+// SnapshotInput fixes what is trained on. AsOf is the time that the labels' delay counts back from.
+type SnapshotInput struct {
+	Model     string    `json:"model"`
+	Spec      string    `json:"spec"`
+	Lifecycle string    `json:"lifecycle"`
+	AsOf      time.Time `json:"as_of"`
+	Force     bool      `json:"force,omitempty"`
+}
+
+// SnapshotOutput names the snapshot and says how its rows were split.
+type SnapshotOutput struct {
+	Digest     string    `json:"digest"`
+	Files      int       `json:"files"`
+	Rows       int       `json:"rows"`
+	From       time.Time `json:"from"`
+	To         time.Time `json:"to"`
+	Train      int       `json:"train"`
+	Validation int       `json:"validation"`
+	Test       int       `json:"test"`
+	Dropped    string    `json:"dropped,omitempty"`   // what was left out, counted
+	Unchanged  int       `json:"unchanged,omitempty"` // version that was made from the same snapshot and spec
+	Problem    string    `json:"problem,omitempty"`   // why nothing can be trained from it
+}
 
 // Snapshots fixes what a run trains on.
 type Snapshots struct {
@@ -69,7 +93,9 @@ func (s *Snapshots) split(ctx context.Context, in SnapshotInput, out SnapshotOut
 	if err != nil {
 		return out, err
 	}
-	rows, err := s.Lake.rowsOf(ctx, m, out.Digest, in.Spec, in.AsOf, beat(ctx))
+	h := keepBeating(ctx)
+	defer h.stop()
+	rows, err := s.Lake.rowsOf(ctx, m, out.Digest, in.Spec, in.AsOf, h.note)
 	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && app.Type() == ErrorData {
 		out.Problem = app.Message()
 		return out, nil
@@ -105,8 +131,4 @@ func dropped(p *dataset.Prepared, parts *dataset.Parts) string {
 		return "nothing left out"
 	}
 	return "left out " + strings.Join(words, ", ")
-}
-
-func beat(ctx context.Context) func(any) {
-	return func(details any) { activity.RecordHeartbeat(ctx, details) }
 }

@@ -11,6 +11,57 @@ import (
 	"github.com/leanloop/leanloop/internal/registry"
 )
 
+// TrafficInput sets a challenger's weight until Lease. Key is the step's name within the run.
+type TrafficInput struct {
+	Model   string    `json:"model"`
+	Version int       `json:"version"`
+	Weight  float64   `json:"weight"`
+	Lease   time.Time `json:"lease"`
+	Run     string    `json:"run"`
+	Epoch   int64     `json:"epoch"`
+	Key     string    `json:"key"`
+	Start   bool      `json:"start,omitempty"`
+}
+
+// PromoteInput makes a challenger the champion.
+type PromoteInput struct {
+	Model     string `json:"model"`
+	Version   int    `json:"version"`
+	Champion  int    `json:"champion"`
+	Epoch     int64  `json:"epoch"`
+	Lifecycle string `json:"lifecycle"`
+	Actor     string `json:"actor"`
+	Via       string `json:"via"`
+	Reason    string `json:"reason,omitempty"`
+}
+
+// RollbackInput takes a challenger's traffic away. It changes nothing where that version isn't the challenger.
+type RollbackInput struct {
+	Model     string `json:"model"`
+	Version   int    `json:"version"`
+	Lifecycle string `json:"lifecycle"`
+	Actor     string `json:"actor"`
+	Via       string `json:"via"`
+	Reason    string `json:"reason"`
+}
+
+// ConfirmInput waits until every live gateway serves by entry Seq or a later one.
+type ConfirmInput struct {
+	Model  string        `json:"model"`
+	Seq    int64         `json:"seq"`
+	Within time.Duration `json:"within"`
+}
+
+// ConfirmOutput says who does.
+type ConfirmOutput struct {
+	Confirmed bool     `json:"confirmed"`
+	Gateways  int      `json:"gateways"`
+	Missing   []string `json:"missing,omitempty"`
+}
+
+// rollbackLooks bounds how often a rollback looks again within one attempt after somebody else moved the ledger.
+const rollbackLooks = 5
+
 // Traffic decides which version serves, by entries in the ledger that every gateway follows.
 type Traffic struct {
 	Lake *Lake
@@ -32,7 +83,7 @@ func (t *Traffic) Set(ctx context.Context, in TrafficInput) (LedgerOutput, error
 // Promote makes the version the champion.
 func (t *Traffic) Promote(ctx context.Context, in PromoteInput) (LedgerOutput, error) {
 	return t.do(ctx, in.Model, registry.Command{
-		Key: in.Lifecycle + "/promote", Kind: registry.KindPromoted, Actor: in.Actor, Via: in.Via, Reason: in.Reason,
+		Key: in.Lifecycle + "/promote", Kind: registry.KindPromoted, Actor: in.Actor, Via: in.Via, Reason: clip(in.Reason, maxText),
 		Time:     t.Lake.Now().UTC(),
 		Guard:    registry.Guard{Champion: &in.Champion, Epoch: &in.Epoch},
 		Promoted: &registry.Promoted{Version: in.Version},
@@ -42,28 +93,33 @@ func (t *Traffic) Promote(ctx context.Context, in PromoteInput) (LedgerOutput, e
 // Rollback takes a challenger's traffic away. A version that isn't the challenger (any more) needs nothing.
 func (t *Traffic) Rollback(ctx context.Context, in RollbackInput) (LedgerOutput, error) {
 	ledger := t.Lake.Ledger(in.Model)
-	for {
+	var moved error
+	for range rollbackLooks {
 		head, err := ledger.Head(ctx)
 		if err != nil {
 			return LedgerOutput{}, ledgerError(err)
 		}
-		if head.State.Challenger != in.Version {
+		if head.State.Challenger == 0 || head.State.Challenger != in.Version {
 			return LedgerOutput{Seq: head.Seq, Hash: head.Hash, Epoch: head.State.Epoch}, nil
 		}
 		e, err := ledger.Do(ctx, registry.Command{
-			Key: in.Lifecycle + "/rollback", Kind: registry.KindRolledBack, Actor: in.Actor, Via: in.Via, Reason: in.Reason,
+			// By epoch: a repetition finds its entry, which raised the epoch; a later challenge of the same version is another step.
+			Key:  fmt.Sprintf("%s/rollback/%d", in.Lifecycle, head.State.Epoch),
+			Kind: registry.KindRolledBack, Actor: in.Actor, Via: in.Via, Reason: clip(in.Reason, maxText),
 			Time:       t.Lake.Now().UTC(),
-			Guard:      registry.Guard{Challenger: &in.Version},
+			Guard:      registry.Guard{Challenger: &in.Version, Epoch: &head.State.Epoch},
 			RolledBack: &registry.RolledBack{Version: in.Version},
 		})
-		if _, moved := errors.AsType[*registry.Conflict](err); moved {
-			continue // somebody else moved it: look again
+		if _, conflict := errors.AsType[*registry.Conflict](err); conflict {
+			moved = err // somebody else moved it: look again
+			continue
 		}
 		if err != nil {
 			return LedgerOutput{}, ledgerError(err)
 		}
 		return LedgerOutput{Seq: e.Seq, Hash: e.Hash, Epoch: e.State.Epoch}, nil
 	}
+	return LedgerOutput{}, fmt.Errorf("the ledger moved at each of %d looks: %w", rollbackLooks, moved) // retried: it must happen
 }
 
 func (t *Traffic) do(ctx context.Context, model string, c registry.Command) (LedgerOutput, error) {
@@ -88,7 +144,7 @@ func (t *Traffic) Confirm(ctx context.Context, in ConfirmInput) (ConfirmOutput, 
 		lastErr = err
 		if err == nil {
 			out.Confirmed, out.Missing = registry.Confirmed(beats, in.Model, in.Seq, t.Lake.Now())
-			out.Gateways = live(beats, t.Lake.Now())
+			out.Gateways = len(registry.Live(beats, t.Lake.Now()))
 			if out.Confirmed && out.Gateways > 0 {
 				return out, nil
 			}
@@ -108,14 +164,4 @@ func (t *Traffic) Confirm(ctx context.Context, in ConfirmInput) (ConfirmOutput, 
 		case <-tick.C:
 		}
 	}
-}
-
-func live(beats []registry.Heartbeat, now time.Time) int {
-	n := 0
-	for _, b := range beats {
-		if now.Before(b.ExpiresAt) {
-			n++
-		}
-	}
-	return n
 }

@@ -8,11 +8,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzip"
-	"go.temporal.io/sdk/activity"
 
 	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/spec"
@@ -33,6 +31,37 @@ const (
 // referenceRows bounds the sample that drift compares with.
 const referenceRows = 20_000
 
+// TrainInput is one attempt. Token names the only folder it may write to.
+type TrainInput struct {
+	Model     string    `json:"model"`
+	Spec      string    `json:"spec"`
+	Lifecycle string    `json:"lifecycle"`
+	Number    int       `json:"number"`
+	Snapshot  string    `json:"snapshot"`
+	AsOf      time.Time `json:"as_of"`
+	Attempt   int       `json:"attempt"`
+	Token     string    `json:"token"`
+}
+
+// TrainOutput is the attempt's commit: what isn't named here doesn't exist.
+type TrainOutput struct {
+	Prefix      string                `json:"prefix"`
+	Files       map[string]FileDigest `json:"files"`
+	Metrics     map[string]float64    `json:"metrics,omitempty"` // on validation rows
+	Rounds      int                   `json:"rounds,omitempty"`
+	TrainRows   int                   `json:"train_rows"`
+	NewestEvent time.Time             `json:"newest_event"` // of the rows it was trained on, validation included
+	Seconds     float64               `json:"seconds"`
+	Cost        float64               `json:"cost,omitempty"`
+}
+
+// TrainProgress is the heartbeat of a training attempt.
+type TrainProgress struct {
+	Step    int                `json:"step"`
+	Total   int                `json:"total,omitempty"`
+	Metrics map[string]float64 `json:"metrics,omitempty"`
+}
+
 // Trainer runs one training attempt at a time for each slot of its worker.
 type Trainer struct {
 	Lake *Lake
@@ -41,15 +70,24 @@ type Trainer struct {
 }
 
 // Train reads the snapshot, gives the trainer training and validation rows, never test rows, and commits what it made
-// by naming it in the result.
+// by naming it in the result. Errors are typed by the budget that an attempt is counted on.
 func (t *Trainer) Train(ctx context.Context, in TrainInput) (TrainOutput, error) {
+	h := keepBeating(ctx)
+	defer h.stop()
+	out, err := t.attempt(ctx, in, h)
+	if err != nil {
+		return TrainOutput{}, trainingError(ctx, err)
+	}
+	return out, nil
+}
+
+func (t *Trainer) attempt(ctx context.Context, in TrainInput, h *heart) (TrainOutput, error) {
 	started := t.Lake.Now()
+	h.note(TrainProgress{})
 	m, err := t.Lake.Spec(ctx, in.Model, in.Spec)
 	if err != nil {
 		return TrainOutput{}, err
 	}
-	stop := keepBeating(ctx)
-	defer stop.stop()
 	rows, err := t.Lake.rowsOf(ctx, m, in.Snapshot, in.Spec, in.AsOf, func(any) {})
 	if err != nil {
 		return TrainOutput{}, err
@@ -59,21 +97,22 @@ func (t *Trainer) Train(ctx context.Context, in TrainInput) (TrainOutput, error)
 		return TrainOutput{}, err
 	}
 	defer remove()
-
 	input, err := trainingInput(m, rows)
 	if err != nil {
 		return TrainOutput{}, permanent(ErrorTrainInput, err)
 	}
 	prefix := fmt.Sprintf("%sattempts/%s/", runPrefix(in.Model, in.Number), in.Token)
-	made, err := t.run(ctx, m, input, dir, prefix, stop.report)
+	made, err := t.run(ctx, m, input, dir, prefix, func(p training.Progress) {
+		h.note(TrainProgress{Step: p.Step, Total: p.Total, Metrics: finite(p.Metrics)})
+	})
 	if err != nil {
-		return TrainOutput{}, trainingError(ctx, err)
+		return TrainOutput{}, err
 	}
 	out := TrainOutput{
 		Prefix: prefix + "output/", Metrics: finite(made.Metrics), Rounds: made.Rounds, TrainRows: input.Train.Rows,
 		NewestEvent: newestEvent(m, rows), Files: map[string]FileDigest{},
 	}
-	if err := t.commit(ctx, m, rows, input, made, &out); err != nil {
+	if err := t.commit(ctx, rows, input, made, &out); err != nil {
 		return TrainOutput{}, err
 	}
 	out.Seconds = t.Lake.Now().Sub(started).Seconds()
@@ -122,7 +161,7 @@ func (t *Trainer) run(ctx context.Context, m *spec.Model, in training.Input, dir
 	}, in, report)
 	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	if _, err := upload(keep, t.Lake.Store, prefix+"log.txt", log.Name()); err != nil && runErr == nil {
+	if err := upload(keep, t.Lake.Store, prefix+"log.txt", log.Name()); err != nil && runErr == nil {
 		return nil, err
 	}
 	return out, runErr
@@ -135,7 +174,7 @@ func (t *Trainer) code(ctx context.Context, m *spec.Model, dir string) (string, 
 	}
 	body, _, err := t.Lake.Store.Get(ctx, training.CodeKey(m.Train.Code))
 	if err != nil {
-		return "", err
+		return "", lost(err)
 	}
 	defer func() { _ = body.Close() }()
 	into := filepath.Join(dir, "code")
@@ -146,7 +185,7 @@ func (t *Trainer) code(ctx context.Context, m *spec.Model, dir string) (string, 
 }
 
 // commit uploads what the attempt made, below its own token.
-func (t *Trainer) commit(ctx context.Context, m *spec.Model, rows *snapshotRows, in training.Input, made *training.Output, out *TrainOutput) error {
+func (t *Trainer) commit(ctx context.Context, rows *snapshotRows, in training.Input, made *training.Output, out *TrainOutput) error {
 	signature, err := made.Signature.Marshal()
 	if err != nil {
 		return err
@@ -157,7 +196,7 @@ func (t *Trainer) commit(ctx context.Context, m *spec.Model, rows *snapshotRows,
 	}
 	profile, err := json.Marshal(dataset.NewProfile(in.Train, dataset.ProfileOptions{}))
 	if err != nil {
-		return err
+		return permanent(ErrorTrainInput, err)
 	}
 	reference, err := referenceOf(rows, in)
 	if err != nil {
@@ -230,45 +269,4 @@ func newestEvent(m *spec.Model, rows *snapshotRows) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(0, newest).UTC()
-}
-
-// heart beats for an activity that is busy elsewhere, with the newest progress.
-type heart struct {
-	mu     sync.Mutex
-	last   TrainProgress
-	cancel context.CancelFunc
-	done   chan struct{}
-}
-
-func keepBeating(ctx context.Context) *heart {
-	inner, cancel := context.WithCancel(ctx)
-	h := &heart{cancel: cancel, done: make(chan struct{})}
-	go func() {
-		defer close(h.done)
-		tick := time.NewTicker(time.Second)
-		defer tick.Stop()
-		for {
-			h.mu.Lock()
-			last := h.last
-			h.mu.Unlock()
-			activity.RecordHeartbeat(ctx, last)
-			select {
-			case <-inner.Done():
-				return
-			case <-tick.C:
-			}
-		}
-	}()
-	return h
-}
-
-func (h *heart) report(p training.Progress) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.last = TrainProgress{Step: p.Step, Total: p.Total, Metrics: finite(p.Metrics)}
-}
-
-func (h *heart) stop() {
-	h.cancel()
-	<-h.done
 }

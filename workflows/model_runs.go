@@ -21,6 +21,9 @@ func (m *model) recover(ctx workflow.Context) error {
 		if err == nil {
 			m.state.NextRun = max(m.state.NextRun, out.Last+1)
 			m.state.LastTrain = latest(m.state.LastTrain, out.LastTrain)
+			if _, booked := m.state.Spent[out.Month]; !booked && m.state.Open == nil && out.Spent > 0 {
+				m.state.Spent = map[string]float64{out.Month: out.Spent} // an entity that lost its state still holds the budget
+			}
 			switch {
 			case m.state.Open != nil:
 				m.adopt(ctx, m.state.Open.Number)

@@ -1,20 +1,17 @@
 // Package predictions is the layout of the prediction log: where a part lies, which columns it has, and how a window of
-// it is read back. Gateways write parts, monitors read them; both go by this file.
+// it is read back. Gateways write parts, monitors read them; both go by this package.
 //
 // A part is one gzipped CSV: predictions/<model>/dt=<day>/hh=<hour>/<version>-<gateway>-<name>.csv.gz, day and hour in
 // UTC and of its rows. All rows of a part are of one version, so its feature columns are that version's signature.
 package predictions
 
 import (
-	"context"
 	"fmt"
 	"path"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/leanloop/leanloop/internal/dataset"
-	"github.com/leanloop/leanloop/internal/objectstore"
 	"github.com/leanloop/leanloop/internal/spec"
 )
 
@@ -44,11 +41,18 @@ func Columns() []spec.ColumnRule {
 	}
 }
 
-// FeatureColumn is the log's column for a feature: its name, or "feature." and its name where that is taken.
+// featurePrefix keeps features apart from the log's own columns.
+const featurePrefix = "feature."
+
+// FeatureColumn is the log's column for a feature: its name, or "feature." and its name where that is one of the log's
+// own. A name that begins so gets the prefix too, so that no two features share a column.
 func FeatureColumn(feature string) string {
+	if strings.HasPrefix(feature, featurePrefix) {
+		return featurePrefix + feature
+	}
 	for _, c := range Columns() {
 		if c.Name == feature {
-			return "feature." + feature
+			return featurePrefix + feature
 		}
 	}
 	return feature
@@ -74,90 +78,4 @@ func VersionOf(key string) (version int, ok bool) {
 	}
 	version, err := strconv.Atoi(number)
 	return version, err == nil && version > 0
-}
-
-// Features describes a version's feature columns, by the kinds of its signature, for reading its parts.
-type Features []spec.ColumnRule
-
-// Read gathers a version's predictions in [from, to). progress may be nil. No rows: a nil table.
-func Read(ctx context.Context, store objectstore.Store, model string, version int, features Features, from, to time.Time, progress func(rows int)) (*dataset.Table, error) {
-	contract := spec.Contract{Columns: Columns()}
-	for _, f := range features {
-		f.Name = FeatureColumn(f.Name)
-		contract.Columns = append(contract.Columns, f)
-	}
-	var tables []*dataset.Table
-	rows := 0
-	for hour := from.UTC().Truncate(time.Hour); hour.Before(to); hour = hour.Add(time.Hour) {
-		var keys []string
-		err := store.List(ctx, HourPrefix(model, hour), func(i objectstore.Info) error {
-			if v, ok := VersionOf(i.Key); ok && v == version {
-				keys = append(keys, i.Key)
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, key := range keys {
-			t, err := readPart(ctx, store, key, &contract, from, to)
-			if err != nil {
-				return nil, err
-			}
-			if t.Rows == 0 {
-				continue
-			}
-			tables = append(tables, t)
-			rows += t.Rows
-			if progress != nil {
-				progress(rows)
-			}
-		}
-	}
-	if len(tables) == 0 {
-		return nil, nil
-	}
-	all, err := dataset.Concat(tables...)
-	if err != nil {
-		return nil, err
-	}
-	// Features get their own names back; the log's own columns that one had to avoid step aside.
-	for _, f := range features {
-		if taken := FeatureColumn(f.Name); taken != f.Name {
-			own, _ := all.Column(f.Name)
-			own.Name = "log." + f.Name
-			c, _ := all.Column(taken)
-			c.Name = f.Name
-		}
-	}
-	return all, nil
-}
-
-func readPart(ctx context.Context, store objectstore.Getter, key string, contract *spec.Contract, from, to time.Time) (*dataset.Table, error) {
-	body, _, err := store.Get(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = body.Close() }()
-	t, _, report, err := dataset.Read(ctx, body, dataset.ReadOptions{Name: key, Format: "csv.gz", Contract: contract})
-	if err != nil {
-		return nil, fmt.Errorf("prediction log: %w", err)
-	}
-	if !report.OK() {
-		return nil, fmt.Errorf("prediction log %s: %w", key, report.Error())
-	}
-	c, ok := t.Column(ColumnTime)
-	if !ok {
-		return nil, fmt.Errorf("prediction log %s: no column %s", key, ColumnTime)
-	}
-	var keep []int
-	for i, ns := range c.Times {
-		if ns >= from.UnixNano() && ns < to.UnixNano() {
-			keep = append(keep, i)
-		}
-	}
-	if len(keep) == t.Rows {
-		return t, nil
-	}
-	return t.Select(keep), nil
 }

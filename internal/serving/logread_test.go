@@ -55,15 +55,15 @@ func TestPredictionLogIsReadableWhateverWasSent(t *testing.T) {
 			}
 		}
 		w.sync()
-		table, err := predictions.Read(context.Background(), w.store, modelName, 1, features,
-			w.clock.Now().Add(-time.Minute), w.clock.Now().Add(time.Minute), nil)
+		window, err := predictions.Read(context.Background(), w.store, predictions.Query{
+			Model: modelName, Version: 1, Features: features, From: w.clock.Now().Add(-time.Minute), To: w.clock.Now().Add(time.Minute),
+		})
 		require.NoError(r, err)
+		require.Equal(r, len(want), window.Rows)
 		if len(want) == 0 {
-			require.Nil(r, table)
 			return
 		}
-		require.Equal(r, len(want), table.Rows)
-		column, ok := table.Column(inference.KindNumber)
+		column, ok := window.Features.Column(inference.KindNumber)
 		require.True(r, ok)
 		for i := range want {
 			require.Equal(r, math.IsNaN(want[i]), math.IsNaN(column.Floats[i]))

@@ -1,0 +1,155 @@
+package activities
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/leanloop/leanloop/internal/dataset"
+	"github.com/leanloop/leanloop/internal/evaluation"
+	"github.com/leanloop/leanloop/internal/inference"
+	"github.com/leanloop/leanloop/internal/spec"
+)
+
+// Settings of an evaluation that no spec names.
+const (
+	bootstrapResamples = 500
+	latencySamples     = 2000 // single rows scored for the latency metrics
+	latencyWarmup      = 200
+)
+
+// evaluated is one evaluation in the making.
+type evaluated struct {
+	spec                 *spec.Model
+	now                  func() time.Time
+	table                *dataset.Table
+	challenger, champion *inference.Model
+	common               bool // the judged rows are ones that neither was trained on, and enough
+
+	rows       *dataset.Table
+	y          []float64
+	classes    int
+	p, old     []float64 // predictions of the challenger and of the champion; old is nil where there are none
+	problem    string    // why there is no comparison
+	comparison *evaluation.Comparison
+}
+
+// score predicts the judged rows with both models and computes the metrics.
+func (d *evaluated) score(judged []int, s *EvaluateSummary) error {
+	d.rows = d.table.Select(judged)
+	d.classes = len(d.challenger.Signature.Classes)
+	s.Metrics = evaluation.Values{}
+	if len(judged) == 0 {
+		d.problem = "no test row is left"
+		return nil
+	}
+	var err error
+	if d.y, err = d.challenger.Signature.Targets(d.rows); err != nil {
+		return err
+	}
+	if d.p, err = d.challenger.PredictTable(d.rows); err != nil {
+		return err
+	}
+	sig := d.challenger.Signature
+	s.Metrics = evaluation.Metrics(d.spec.Task, d.classes, d.y, d.p, sig.Threshold)
+	for name, v := range d.latency() {
+		s.Metrics[name] = v
+	}
+	if d.champion == nil || !d.common {
+		return nil
+	}
+	if !slices.Equal(d.champion.Signature.Classes, sig.Classes) {
+		s.Unscorable = clip(fmt.Sprintf("version %d predicts classes %q, the challenger %q", s.Champion, d.champion.Signature.Classes, sig.Classes), maxText)
+		return nil
+	}
+	if d.old, err = d.champion.PredictTable(d.rows); err != nil {
+		d.old, s.Unscorable = nil, clip(fmt.Sprintf("version %d can't score these rows: %v", s.Champion, err), maxText)
+		return nil
+	}
+	s.Previous = evaluation.Metrics(d.spec.Task, d.classes, d.y, d.old, d.champion.Signature.Threshold)
+	return nil
+}
+
+// latency measures single rows, one after the other, as the gateway scores them.
+func (d *evaluated) latency() evaluation.Values {
+	x, err := d.challenger.EncodeTable(d.rows)
+	if err != nil {
+		return nil
+	}
+	width, out := len(d.challenger.Signature.Inputs), make([]float64, d.challenger.Scorer.Outputs())
+	samples := make([]time.Duration, 0, latencySamples)
+	for i := range latencyWarmup + latencySamples {
+		row := x[(i%d.rows.Rows)*width:][:width]
+		began := d.now()
+		if err := d.challenger.Scorer.Score(row, 1, out); err != nil {
+			return nil
+		}
+		if i >= latencyWarmup {
+			samples = append(samples, d.now().Sub(began))
+		}
+	}
+	return evaluation.LatencySummary(samples)
+}
+
+// judge compares with the champion and applies the gates.
+func (d *evaluated) judge(s *EvaluateSummary) error {
+	gates := d.spec.Gates
+	in := evaluation.Input{
+		Metrics: s.Metrics, HasChampion: s.Champion > 0, ChampionUnscorable: s.Unscorable, ComparisonProblem: d.problem,
+		JudgedRows: s.JudgedRows, MinRows: d.spec.Split.Test.MinRows,
+	}
+	if d.old != nil {
+		c, err := evaluation.Duel{
+			Task: d.spec.Task, Classes: d.classes, Y: d.y, Champion: d.old, Challenger: d.p,
+			ChampionThreshold: d.champion.Signature.Threshold, ChallengerThreshold: d.challenger.Signature.Threshold,
+		}.Bootstrap(gates.Champion.Metric, gates.Champion.Confidence, bootstrapResamples, d.spec.Split.Seed)
+		switch {
+		case errors.Is(err, evaluation.ErrUndefined):
+			in.ComparisonProblem = err.Error()
+		case err != nil:
+			return err
+		default:
+			in.Comparison, s.Comparison = &c, &c
+		}
+	}
+	if gates.Disparity != nil && d.rows.Rows > 0 {
+		groups, names, err := groupsOf(d.rows, gates.Disparity.By)
+		if err != nil {
+			return err
+		}
+		r, err := evaluation.DisparityOf(d.spec.Task, d.classes, d.y, d.p, d.challenger.Signature.Threshold, groups, names, gates.Disparity.Metric, gates.Disparity.MinRows)
+		if err != nil {
+			return err
+		}
+		in.Disparity, s.Disparity = &r, &r
+	}
+	s.Verdict = evaluation.Judge(gates, in)
+	return nil
+}
+
+// groupsOf is the group of each row as an index of names; -1 where the column is null.
+func groupsOf(t *dataset.Table, column string) (groups []int32, names []string, err error) {
+	c, ok := t.Column(column)
+	if !ok {
+		return nil, nil, fmt.Errorf("gates.disparity.by: no column %q; the data has %v", column, t.Names())
+	}
+	label := inference.Labeller(c)
+	index := map[string]int32{}
+	groups = make([]int32, t.Rows)
+	for i := range groups {
+		if c.Null(i) {
+			groups[i] = -1
+			continue
+		}
+		name := label(i)
+		g, known := index[name]
+		if !known {
+			g = int32(len(names))
+			index[name] = g
+			names = append(names, clip(name, maxCell))
+		}
+		groups[i] = g
+	}
+	return groups, names, nil
+}
