@@ -8,17 +8,18 @@ import (
 
 // KeySet is an immutable set of row keys: what a version was trained on. The zero KeySet is empty.
 type KeySet struct {
+	scheme string   // what the keys are made of: KeyScheme
 	sorted []uint64 // ascending, unique
 }
 
 // keySetMagic begins the binary form and names its version.
-const keySetMagic = "leanloop-keys-1\n"
+const keySetMagic = "leanloop-keys-2\n"
 
-// NewKeySet copies the keys; repeated ones count once.
-func NewKeySet(keys []uint64) KeySet {
+// NewKeySet copies the keys, which are made as the scheme says; repeated ones count once.
+func NewKeySet(scheme string, keys []uint64) KeySet {
 	sorted := slices.Clone(keys)
 	slices.Sort(sorted)
-	return KeySet{sorted: slices.Compact(sorted)}
+	return KeySet{scheme: scheme, sorted: slices.Compact(sorted)}
 }
 
 // Len is the number of distinct keys.
@@ -30,11 +31,12 @@ func (s KeySet) Contains(key uint64) bool {
 	return found
 }
 
-// MarshalBinary is the set as a magic line, the count, and the differences of the ascending keys, as uvarints.
-// Equal sets have equal bytes.
+// MarshalBinary is the set as a magic line, the scheme's length and text, the count, and the differences of the
+// ascending keys, numbers as uvarints. Equal sets have equal bytes.
 func (s KeySet) MarshalBinary() ([]byte, error) {
-	b := make([]byte, 0, len(keySetMagic)+9*len(s.sorted)+10)
+	b := make([]byte, 0, len(keySetMagic)+len(s.scheme)+9*len(s.sorted)+20)
 	b = append(b, keySetMagic...)
+	b = append(binary.AppendUvarint(b, uint64(len(s.scheme))), s.scheme...)
 	b = binary.AppendUvarint(b, uint64(len(s.sorted)))
 	var last uint64
 	for _, key := range s.sorted {
@@ -51,6 +53,12 @@ func UnmarshalKeySet(b []byte) (KeySet, error) {
 		return KeySet{}, fmt.Errorf("key set: does not begin with %q", keySetMagic)
 	}
 	rest := b[len(keySetMagic):]
+	length, n := binary.Uvarint(rest)
+	if n <= 0 || length > uint64(len(rest)-n) {
+		return KeySet{}, fmt.Errorf("key set: scheme of %d bytes does not fit %d", length, len(b))
+	}
+	scheme := string(rest[n : n+int(length)])
+	rest = rest[n+int(length):]
 	count, n := binary.Uvarint(rest)
 	if n <= 0 || count > uint64(len(rest)) {
 		return KeySet{}, fmt.Errorf("key set: count %d does not fit %d bytes", count, len(b))
@@ -73,13 +81,21 @@ func UnmarshalKeySet(b []byte) (KeySet, error) {
 	if len(rest) > 0 {
 		return KeySet{}, fmt.Errorf("key set: %d bytes after the last key", len(rest))
 	}
-	return KeySet{sorted: keys}, nil
+	return KeySet{scheme: scheme, sorted: keys}, nil
 }
 
 // JudgeRows are the test rows on which versions that trained on the given sets may be compared: those that no set
 // contains. Champion and challenger are both scored on exactly these. The order of test is kept.
+//
+// A set whose keys are made of something else than p's (another id column, or without one other columns) can't say
+// which of p's rows it contains. Then none may judge: that is too few rows, and a person is asked.
 func JudgeRows(p *Prepared, test []int, trained ...KeySet) []int {
 	rows := make([]int, 0, len(test))
+	for _, set := range trained {
+		if set.Len() > 0 && set.scheme != p.Scheme {
+			return rows
+		}
+	}
 	for _, row := range test {
 		seen := false
 		for _, set := range trained {
@@ -105,5 +121,5 @@ func TrainedKeys(p *Prepared, parts *Parts) KeySet {
 	for _, row := range parts.Validation {
 		keys = append(keys, p.Keys[row])
 	}
-	return NewKeySet(keys)
+	return NewKeySet(p.Scheme, keys)
 }

@@ -12,9 +12,10 @@ import (
 // Prepared is the rows of a snapshot that may be used at all, with their keys, and what was left out and why.
 // The Dropped counts and Table.Rows add up to Input.
 type Prepared struct {
-	Table *Table    // sorted by time when there is a time column, else in the order of the files
-	Keys  []uint64  // one a row
-	AsOf  time.Time // ages of rows are relative to it
+	Table  *Table    // sorted by time when there is a time column, else in the order of the files
+	Keys   []uint64  // one a row
+	Scheme string    // what the keys are made of: KeyScheme
+	AsOf   time.Time // ages of rows are relative to it
 
 	Input             int // rows given
 	DroppedNullTarget int
@@ -40,7 +41,7 @@ func Prepare(t *Table, d spec.Data, asOf time.Time) (*Prepared, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Prepared{AsOf: asOf, Input: t.Rows}
+	p := &Prepared{Scheme: KeyScheme(t, d.ID), AsOf: asOf, Input: t.Rows}
 	clean := cleaner{target: target, keys: keys, keepRepeats: d.ID == "", youngest: NullTime, seen: make(map[uint64]struct{}, t.Rows)}
 	if d.ID != "" {
 		clean.id, _ = t.Column(d.ID)

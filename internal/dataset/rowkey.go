@@ -3,6 +3,8 @@ package dataset
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -27,6 +29,29 @@ func RowKeys(t *Table, idColumn string) ([]uint64, error) {
 		return nil, unknownColumn("data.id", idColumn, t.Names())
 	}
 	return valueKeys(c), nil
+}
+
+// KeyScheme says what RowKeys makes keys of: the id column's name, or without one the names and kinds of all columns.
+// Keys of different schemes say nothing about each other: the same row has another key. Kinds that give a value the same
+// text are one.
+func KeyScheme(t *Table, idColumn string) string {
+	if idColumn != "" {
+		return "id " + idColumn
+	}
+	columns := make([]string, len(t.Columns))
+	for i := range t.Columns {
+		kind := t.Columns[i].Kind
+		switch kind {
+		case Integer:
+			kind = Number
+		case Text:
+			kind = Category
+		}
+		columns[i] = fmt.Sprintf("%q %s", t.Columns[i].Name, kind)
+	}
+	slices.Sort(columns)
+	sum := sha256.Sum256([]byte(strings.Join(columns, "\n")))
+	return "content " + hex.EncodeToString(sum[:])
 }
 
 // valueKeys hashes one column. Distinct values of a dictionary are hashed once.

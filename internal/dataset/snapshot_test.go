@@ -72,12 +72,12 @@ func TestRowKeysAreOfTheValue(t *testing.T) {
 func TestKeySetsReadBackAndContainTheirKeys(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		keys := rapid.SliceOf(rapid.OneOf(rapid.Uint64(), rapid.Uint64Range(0, 9))).Draw(t, "keys")
-		set := NewKeySet(keys)
+		set := NewKeySet(rapid.String().Draw(t, "scheme"), keys)
 		b, err := set.MarshalBinary()
 		require.NoError(t, err)
 		again, err := UnmarshalKeySet(b)
 		require.NoError(t, err)
-		require.Equal(t, set.Len(), again.Len())
+		require.Equal(t, set, again)
 		for _, key := range keys {
 			require.True(t, again.Contains(key))
 		}
@@ -90,9 +90,37 @@ func TestKeySetsReadBackAndContainTheirKeys(t *testing.T) {
 	})
 }
 
+// A contract that reads one more column changes every key that is made of content, and a new id column every key there
+// is: whoever went by such keys would let a version be judged by its own training rows.
+func TestKeysOfAnotherSchemeLetNoRowJudge(t *testing.T) {
+	prepare := func(text, id string) *Prepared {
+		p, err := Prepare(mustRead(t, text), spec.Data{Target: "y", ID: id}, time.Time{})
+		require.NoError(t, err)
+		return p
+	}
+	narrow, wide := prepare("y,a,b\n0,x,1\n1,z,2\n", ""), prepare("y,a,b,c\n0,x,1,7\n1,z,2,8\n", "")
+	test, all := []int{1}, &Parts{Train: []int{0, 1}}
+	for name, c := range map[string]struct {
+		p       *Prepared
+		trained KeySet
+		rows    []int
+	}{
+		"the same columns":           {narrow, TrainedKeys(narrow, &Parts{Train: []int{0}}), []int{1}},
+		"in another order":           {prepare("b,a,y\n1,x,0\n2,z,1\n", ""), TrainedKeys(narrow, all), []int{}},
+		"one more column":            {wide, TrainedKeys(narrow, all), []int{}},
+		"one more, rows it has not":  {wide, TrainedKeys(narrow, &Parts{Train: []int{0}}), []int{}},
+		"a column of another kind":   {prepare("y,a,b\n0,x,1\n1,z,b\n", ""), TrainedKeys(narrow, &Parts{Train: []int{0}}), []int{}},
+		"an id where there was none": {prepare("y,a,b\n0,x,1\n1,z,2\n", "a"), TrainedKeys(narrow, all), []int{}},
+		"another id":                 {prepare("y,a,b\n0,x,1\n1,z,2\n", "a"), TrainedKeys(prepare("y,a,b\n0,x,1\n1,z,2\n", "b"), all), []int{}},
+		"no row was trained on":      {wide, KeySet{}, []int{1}},
+	} {
+		require.Equal(t, c.rows, JudgeRows(c.p, test, c.trained), name)
+	}
+}
+
 func FuzzUnmarshalKeySet(f *testing.F) {
 	for _, keys := range [][]uint64{nil, {1}, {1, 2, 1 << 63}} {
-		b, err := NewKeySet(keys).MarshalBinary()
+		b, err := NewKeySet("id flight", keys).MarshalBinary()
 		require.NoError(f, err)
 		f.Add(b)
 	}
@@ -103,7 +131,7 @@ func FuzzUnmarshalKeySet(f *testing.F) {
 			return
 		}
 		require.True(t, slices.IsSorted(set.sorted))
-		require.Equal(t, set.Len(), NewKeySet(set.sorted).Len())
+		require.Equal(t, set.Len(), NewKeySet("", set.sorted).Len())
 		again, err := set.MarshalBinary()
 		require.NoError(t, err)
 		require.LessOrEqual(t, len(again), len(b))
