@@ -11,9 +11,11 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/leanloop/leanloop/activities"
 	"github.com/leanloop/leanloop/internal/approval"
@@ -123,13 +125,29 @@ func query[T any](s *stage) T {
 	return out
 }
 
-// kinds are the kinds of the messages that were sent, in order.
+// kinds are the kinds of the messages that were sent, sorted: messages don't wait for one another.
 func (s *stage) kinds() []string {
 	var out []string
 	for _, m := range s.world.send.calls() {
 		out = append(out, m.Kind)
 	}
+	slices.Sort(out)
 	return out
+}
+
+// message is the only one of its kind.
+func (s *stage) message(kind string) activities.MessageInput {
+	s.t.Helper()
+	var found []activities.MessageInput
+	for _, m := range s.world.send.calls() {
+		if m.Kind == kind {
+			found = append(found, m)
+		}
+	}
+	if len(found) != 1 {
+		s.t.Fatalf("%d messages of kind %s, want one", len(found), kind)
+	}
+	return found[0]
 }
 
 func (s *stage) wantTime(what string, got, want, tolerance time.Duration) {
@@ -166,5 +184,13 @@ func wantAll[T comparable](t *testing.T, what string, got []T, wanted ...T) {
 	t.Helper()
 	if !slices.Equal(got, wanted) {
 		t.Errorf("%s: %v, want %v", what, got, wanted)
+	}
+}
+
+// decodeInput reads what a workflow carries over when it continues as new.
+func decodeInput[T any](t *testing.T, err *workflow.ContinueAsNewError, in *T) {
+	t.Helper()
+	if e := converter.GetDefaultDataConverter().FromPayloads(err.Input, in); e != nil {
+		t.Fatal(e)
 	}
 }

@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"slices"
 	"strings"
 
 	"go.temporal.io/sdk/workflow"
@@ -35,7 +36,8 @@ func (l *lifecycle) ingest(ctx workflow.Context) error {
 }
 
 // validate lets files that keep their contract into the data set's index, in the order they landed. The run goes on
-// while one did; a run that a person or a monitor asked for goes on with the data there is.
+// while one did; a run that was asked for without a file (by a person, a monitor, the clock) goes on with the data there
+// is.
 func (l *lifecycle) validate(ctx workflow.Context) error {
 	if len(l.files) == 0 {
 		l.skip("no new file")
@@ -43,9 +45,7 @@ func (l *lifecycle) validate(ctx workflow.Context) error {
 	}
 	var refused []string
 	for _, f := range l.files {
-		out, err := call(ctx, quick(), ingester.Validate, activities.ValidateInput{
-			Model: l.in.Model, Spec: l.in.Spec, Lifecycle: l.result.ID, File: f,
-		})
+		out, err := l.admit(ctx, f)
 		if err != nil {
 			return err
 		}
@@ -62,9 +62,32 @@ func (l *lifecycle) validate(ctx workflow.Context) error {
 	if len(refused) > 0 {
 		l.tell(ctx, activities.MessageRefused, strings.Join(refused, "\n"), nil)
 	}
-	if len(l.result.Files) == 0 && triggerOf(l.in) == activities.TriggerData {
+	if len(l.result.Files) == 0 && !l.wanted() {
 		return end(activities.ValidationFailed, "%s", strings.Join(refused, "; "))
 	}
 	l.detail("%d accepted, %d refused", len(l.result.Files), len(refused))
 	return nil
+}
+
+// wanted says that something beside the files themselves asked for this run: who submits a file that is refused is told
+// so, and not that nothing changed.
+func (l *lifecycle) wanted() bool {
+	return slices.ContainsFunc(l.in.Triggers, func(t activities.Trigger) bool { return t.Object == nil })
+}
+
+// admit asks the data set's index to take a file. One that was read before another file pinned the contract is read
+// again, once: then it is held to that contract.
+func (l *lifecycle) admit(ctx workflow.Context, f activities.IngestOutput) (activities.ValidateOutput, error) {
+	in := activities.ValidateInput{Model: l.in.Model, Spec: l.in.Spec, Lifecycle: l.result.ID, File: f}
+	out, err := call(ctx, quick(), ingester.Validate, in)
+	if err != nil || !out.Again {
+		return out, err
+	}
+	in.File, err = call(ctx, dataScan(), ingester.Ingest, activities.IngestInput{
+		Model: l.in.Model, Spec: l.in.Spec, Lifecycle: l.result.ID, Object: f.Object,
+	})
+	if err != nil {
+		return out, err
+	}
+	return call(ctx, quick(), ingester.Validate, in)
 }

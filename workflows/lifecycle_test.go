@@ -317,9 +317,7 @@ func (s *stage) wantClosed(r activities.LifecycleResult) {
 	want(s.t, "told to the model", len(s.told), 1)
 	want(s.t, "outcome told", s.told[0].Result.Outcome, r.Outcome)
 	want(s.t, "number told", s.told[0].Number, r.Number)
-	last := s.world.send.calls()[len(s.world.send.calls())-1]
-	want(s.t, "last message", last.Kind, activities.MessageClosed)
-	want(s.t, "outcome in it", last.Result.Outcome, r.Outcome)
+	want(s.t, "outcome in the last message", s.message(activities.MessageClosed).Result.Outcome, r.Outcome)
 	state := query[workflows.LifecycleState](s)
 	want(s.t, "outcome in the state", state.Outcome, r.Outcome)
 	want(s.t, "stage in the state", state.Stage, "done")
@@ -413,9 +411,7 @@ func TestFilesAreDecidedOverInTheOrderTheyLanded(t *testing.T) {
 	r, _ := s.lifecycle(in)
 	wantAll(t, "accepted", r.Files, "0.csv", "1.csv", "3.csv", "4.csv")
 	wantAll(t, "refused", r.Refused, "2.csv")
-	refused := s.world.send.calls()[0]
-	want(t, "first message", refused.Kind, activities.MessageRefused)
-	wantText(t, "message", refused.Text, "2.csv: no column delay")
+	wantText(t, "message", s.message(activities.MessageRefused).Text, "2.csv: no column delay")
 }
 
 func TestARecordThatIsThereKeepsItsFirstEnd(t *testing.T) {

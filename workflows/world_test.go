@@ -279,5 +279,5 @@ func landed(key string) activities.Trigger {
 
 // decision is a person's, over a run's n-th evaluation.
 func decision(kind, actor string, n int) approval.Decision {
-	return approval.Decision{ID: kind + "-" + actor, Kind: kind, Actor: actor, Via: "cli", Evidence: evidence(n), Reason: "looks right"}
+	return approval.Decision{ID: fmt.Sprintf("%s-%s-%d", kind, actor, n), Kind: kind, Actor: actor, Via: "cli", Evidence: evidence(n), Reason: "looks right"}
 }
