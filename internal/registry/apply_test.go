@@ -21,9 +21,10 @@ var (
 
 // story builds a state by commands that all must be allowed.
 type story struct {
-	t *testing.T
-	s registry.State
-	n int
+	t    *testing.T
+	s    registry.State
+	n    int
+	told []registry.Command
 }
 
 func newStory(t *testing.T) *story { return &story{t: t, s: registry.State{Model: "flight-delay"}} }
@@ -50,10 +51,11 @@ func (st *story) try(c registry.Command) (registry.State, error) {
 func (st *story) do(commands ...registry.Command) *story {
 	st.t.Helper()
 	for _, c := range commands {
-		next, err := st.try(c)
+		c = st.command(c)
+		next, err := registry.Apply(st.s, c)
 		require.NoError(st.t, err)
 		require.NoError(st.t, registrytest.Invariants(next))
-		st.s = next
+		st.s, st.told = next, append(st.told, c)
 	}
 	return st
 }

@@ -159,7 +159,19 @@ func (c Command) sameIntent(other Command) bool {
 	if c.Kind != other.Kind || c.version() != other.version() {
 		return false
 	}
-	return c.Registered == nil || c.Registered.Artifact == other.Registered.Artifact
+	switch {
+	case c.Registered != nil:
+		return c.Registered.Artifact == other.Registered.Artifact
+	case c.Approved != nil:
+		return c.Approved.Evidence == other.Approved.Evidence
+	case c.Rejected != nil:
+		return c.Rejected.Evidence == other.Rejected.Evidence
+	case c.RolledBack != nil:
+		return c.RolledBack.To == other.RolledBack.To
+	case c.Spec != nil:
+		return c.Spec.Digest == other.Spec.Digest
+	}
+	return true
 }
 
 // arguments are the kinds whose arguments are present; a well-formed command has one.

@@ -11,20 +11,22 @@ import (
 )
 
 // Format is the version of an entry's fields and of Apply's rules. Raise it when either changes: Verify replays
-// only entries of its own format, and readers refuse those of a newer one.
+// only entries of its own format, and writers refuse to append behind one of a newer one, whose fields they would
+// lose. A Follower goes on: see MinReader.
 const Format = 1
 
 // Entry is one decision that stands, and the state after it.
 type Entry struct {
-	Format   int       `json:"format"`
-	Seq      int64     `json:"seq"`
-	Time     time.Time `json:"time"`
-	Actor    string    `json:"actor"`
-	Via      string    `json:"via,omitempty"`
-	Key      string    `json:"key"`
-	Command  Command   `json:"command"`  // stored without the four fields above
-	Previous string    `json:"previous"` // sha256 (hex) of the stored bytes of the entry before; "" for the first
-	State    State     `json:"state"`
+	Format    int       `json:"format"`
+	MinReader int       `json:"min_reader,omitempty"` // a Follower of a lower FollowFormat must not go by it; 0: any may
+	Seq       int64     `json:"seq"`
+	Time      time.Time `json:"time"`
+	Actor     string    `json:"actor"`
+	Via       string    `json:"via,omitempty"`
+	Key       string    `json:"key"`
+	Command   Command   `json:"command"`  // stored without the four fields above
+	Previous  string    `json:"previous"` // sha256 (hex) of the stored bytes of the entry before; "" for the first
+	State     State     `json:"state"`
 
 	Hash     string `json:"-"` // sha256 (hex) of its own stored bytes
 	Replayed bool   `json:"-"` // it was there already when Do was asked

@@ -20,8 +20,11 @@ const (
 	HeartbeatTTL   = 15 * time.Second
 )
 
-// maxHeartbeat bounds one heartbeat in bytes.
-const maxHeartbeat = 1 << 20
+// Bounds of what is read of heartbeats.
+const (
+	maxHeartbeat = 1 << 20        // bytes of one
+	forgotten    = 24 * time.Hour // one that wasn't written for so long while others were isn't read
+)
 
 // Heartbeat is what one gateway serves.
 type Heartbeat struct {
@@ -29,7 +32,13 @@ type Heartbeat struct {
 	Address   string           `json:"address"`
 	Time      time.Time        `json:"time"`
 	ExpiresAt time.Time        `json:"expires_at"`
+	Only      []string         `json:"only,omitempty"` // it serves these models and no other; empty: all
 	Models    map[string]Serve `json:"models"`
+}
+
+// serves says whether a gateway answers for a model at all.
+func (h Heartbeat) serves(model string) bool {
+	return len(h.Only) == 0 || slices.Contains(h.Only, model)
 }
 
 // Serve is what a gateway has applied of one model's ledger.
@@ -57,35 +66,58 @@ func PutHeartbeat(ctx context.Context, store objectstore.Putter, h Heartbeat) er
 }
 
 // Heartbeats reads every gateway's heartbeat, expired ones too, by id. One that can't be read is an error: without
-// it nobody knows what that gateway serves.
+// it nobody knows what that gateway serves. Those of gateways that went a day before the newest was written are left
+// out: names of pods come and go, and whoever waits for a confirmation reads all of them several times a second.
 func Heartbeats(ctx context.Context, store objectstore.Store) ([]Heartbeat, error) {
-	var all []Heartbeat
+	var listed []objectstore.Info
+	var newest time.Time // by the store's clock, like all that it is compared with
 	err := store.List(ctx, gatewaysPrefix, func(info objectstore.Info) error {
 		name := strings.TrimPrefix(info.Key, gatewaysPrefix)
 		if strings.Contains(name, "/") || !strings.HasSuffix(name, ".json") {
 			return nil
 		}
-		raw, _, err := objectstore.ReadAll(ctx, store, info.Key, maxHeartbeat)
-		if errors.Is(err, objectstore.ErrNotFound) {
-			return nil // removed since it was listed
+		listed = append(listed, info)
+		if info.Modified.After(newest) {
+			newest = info.Modified
 		}
-		if err != nil {
-			return err
-		}
-		var h Heartbeat
-		if err := json.Unmarshal(raw, &h); err != nil {
-			return &Broken{Object: info.Key, Problem: err.Error()}
-		}
-		if h.ID+".json" != name {
-			return &Broken{Object: info.Key, Problem: fmt.Sprintf("holds the heartbeat of gateway %q", h.ID)}
-		}
-		all = append(all, h)
 		return nil
 	})
+	var all []Heartbeat
+	for _, info := range listed {
+		if err != nil {
+			break
+		}
+		if newest.Sub(info.Modified) > forgotten {
+			continue
+		}
+		var h Heartbeat
+		h, err = readHeartbeat(ctx, store, info.Key)
+		if errors.Is(err, objectstore.ErrNotFound) {
+			err = nil // removed since it was listed
+			continue
+		}
+		all = append(all, h)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("gateways' heartbeats: %w", err)
 	}
 	return all, nil
+}
+
+// readHeartbeat reads leniently: a newer gateway may say more.
+func readHeartbeat(ctx context.Context, store objectstore.Getter, key string) (Heartbeat, error) {
+	raw, _, err := objectstore.ReadAll(ctx, store, key, maxHeartbeat)
+	if err != nil {
+		return Heartbeat{}, err
+	}
+	var h Heartbeat
+	if err := json.Unmarshal(raw, &h); err != nil {
+		return Heartbeat{}, &Broken{Object: key, Problem: err.Error()}
+	}
+	if gatewaysPrefix+h.ID+".json" != key {
+		return Heartbeat{}, &Broken{Object: key, Problem: fmt.Sprintf("holds the heartbeat of gateway %q", h.ID)}
+	}
+	return h, nil
 }
 
 // Live are the heartbeats that haven't expired.
@@ -93,11 +125,11 @@ func Live(all []Heartbeat, now time.Time) []Heartbeat {
 	return slices.DeleteFunc(slices.Clone(all), func(h Heartbeat) bool { return !now.Before(h.ExpiresAt) })
 }
 
-// Confirmed tells whether every live gateway has applied a model's ledger up to a sequence, and names those that
-// haven't. With no live gateway it is true: nobody serves anything older.
+// Confirmed tells whether every live gateway that serves a model has applied its ledger up to a sequence, and names
+// those that haven't. With no such gateway it is true: nobody serves anything older.
 func Confirmed(all []Heartbeat, model string, seq int64, now time.Time) (ok bool, missing []string) {
 	for _, h := range Live(all, now) {
-		if h.Models[model].Seq < seq {
+		if h.serves(model) && h.Models[model].Seq < seq {
 			missing = append(missing, h.ID)
 		}
 	}

@@ -31,6 +31,8 @@ func TestHeartbeatsAreReplacedAndReadByID(t *testing.T) {
 func TestConfirmed(t *testing.T) {
 	other := beat("gw-other", clock(100), 0)
 	other.Models = nil
+	elsewhere := other
+	elsewhere.Only = []string{"another-model"}
 	tests := []struct {
 		rule    string
 		all     []registry.Heartbeat
@@ -39,6 +41,7 @@ func TestConfirmed(t *testing.T) {
 		{"every live gateway reached it", []registry.Heartbeat{beat("gw-a", clock(100), 7), beat("gw-b", clock(100), 9)}, nil},
 		{"one lags", []registry.Heartbeat{beat("gw-a", clock(100), 7), beat("gw-b", clock(100), 6)}, []string{"gw-b"}},
 		{"one doesn't know the model yet", []registry.Heartbeat{other}, []string{"gw-other"}},
+		{"one that serves other models alone doesn't count", []registry.Heartbeat{elsewhere, beat("gw-a", clock(100), 7)}, nil},
 		{"one that expired doesn't count", []registry.Heartbeat{beat("gw-a", clock(100), 7), beat("gw-gone", clock(80), 1)}, nil},
 		{"one expires at its expiry", []registry.Heartbeat{beat("gw-edge", clock(85), 1)}, nil},
 		{"nobody serves", nil, nil},

@@ -178,10 +178,16 @@ func (l *Ledger) wrap(err error) error {
 
 // Models lists the models that have a ledger, by name.
 func Models(ctx context.Context, store objectstore.Lister) ([]string, error) {
+	return NewModels(ctx, store, func(string) bool { return false })
+}
+
+// NewModels is Models without those that are known. It asks the store once for all of these, and once more for each
+// that isn't, so that who looks every few seconds asks about once.
+func NewModels(ctx context.Context, store objectstore.Lister, known func(name string) bool) ([]string, error) {
 	var models []string
 	err := store.Folders(ctx, modelsPrefix, func(name string) error {
-		if CheckName("model", name) != nil {
-			return nil // not ours: nothing of this package writes such a key
+		if known(name) || CheckName("model", name) != nil { // a wrong name isn't ours: this package writes no such key
+			return nil
 		}
 		first := newChain(nil, ledgerPrefix(name)).key(1)
 		return store.List(ctx, first, func(objectstore.Info) error {

@@ -211,6 +211,35 @@ func TestAKeyIsAppliedOnce(t *testing.T) {
 	require.Contains(t, refused.Reason, "has this key for another command")
 }
 
+func TestAKeyOfOneDecisionIsNotAnothers(t *testing.T) {
+	store, _ := served(t)
+	ledger := registry.NewLedger(store, model)
+	again := func(change func(*registry.Command)) error {
+		var approved registry.Command
+		for _, c := range canary2(t).told {
+			if c.Kind == registry.KindApproved {
+				approved = c
+			}
+		}
+		copied := *approved.Approved
+		approved.Approved = &copied
+		change(&approved)
+		_, err := ledger.Do(t.Context(), approved)
+		return err
+	}
+	require.NoError(t, again(func(c *registry.Command) { c.Reason = "asked again" }))
+	err := again(func(c *registry.Command) { c.Approved.Evidence = digest("evidence", 9) })
+	require.ErrorContains(t, err, "has this key for another command", "an approval of other evidence isn't this one")
+
+	back := rollback(2, 0)
+	back.Key, back.Actor, back.Time = "ops/1", "cli:ana", clock(50)
+	_, err = ledger.Do(t.Context(), back)
+	require.NoError(t, err)
+	back.RolledBack = &registry.RolledBack{Version: 2, To: 1}
+	_, err = ledger.Do(t.Context(), back)
+	require.ErrorContains(t, err, "has this key for another command", "another champion to return to is another rollback")
+}
+
 func TestAConflictIsFinal(t *testing.T) {
 	store := filled(t, 3)
 	var gets atomic.Int64

@@ -129,15 +129,19 @@ func verifyChain(ctx context.Context, c *chain, o VerifyOptions, judge func(link
 	return v, c.strays(ctx, &v)
 }
 
-// strays reports what lies in the chain's folder and isn't part of it: entries behind a hole, most of all.
+// strays reports what lies in the chain's folder and isn't part of it: entries behind a hole, most of all. Entries
+// without a hole before them were appended while we read.
 func (c *chain) strays(ctx context.Context, v *Verification) error {
+	end := v.HeadSeq
 	return c.store.List(ctx, c.prefix, func(info objectstore.Info) error {
 		var seq int64
 		_, err := fmt.Sscanf(strings.TrimPrefix(info.Key, c.prefix), "%d.json", &seq)
 		switch {
 		case err != nil || c.key(seq) != info.Key:
 			v.problem(info.Key, "it isn't an entry")
-		case seq > v.HeadSeq+1: // the next one may have been appended while we read
+		case seq == end+1: // listings come in the order of keys
+			end = seq
+		case seq > end:
 			v.problem(info.Key, "it lies behind the end at %d", v.HeadSeq)
 		}
 		return nil

@@ -42,6 +42,23 @@ func TestVerifyAcceptsAWholeLedger(t *testing.T) {
 	require.Equal(t, registry.Verification{Entries: 12, HeadSeq: 12, HeadHash: head.Hash, Verified: true}, v)
 }
 
+func TestVerifyTakesEntriesThatAreAppendedMeanwhile(t *testing.T) {
+	store := filled(t, 3)
+	busy := objectstore.NewFaulty(store, func(op, _ string) objectstore.Fault {
+		if op == "list" { // between the walk and the look for strays
+			for n := 4; n <= 7; n++ {
+				_, err := registry.NewLedger(store, model).Do(t.Context(), numbered(n))
+				require.NoError(t, err)
+			}
+		}
+		return objectstore.NoFault
+	})
+	v, err := registry.NewLedger(busy, model).Verify(t.Context(), registry.VerifyOptions{})
+	require.NoError(t, err)
+	require.Empty(t, v.Problems)
+	require.EqualValues(t, 3, v.Entries)
+}
+
 func TestVerifyOfNothingIsTrueAndSaysSo(t *testing.T) {
 	v, err := registry.NewLedger(objectstore.NewMemory(), model).Verify(t.Context(), registry.VerifyOptions{Artifacts: true})
 	require.NoError(t, err)
