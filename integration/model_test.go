@@ -328,3 +328,8 @@ func (m *model) explain(t *testing.T) {
 		t.Logf("%s: open (%s)", m.lifecycle(n), r.Input.Why)
 	}
 }
+
+func decode(t *testing.T, raw []byte, into any) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal(raw, into))
+}

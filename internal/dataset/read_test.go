@@ -321,8 +321,8 @@ func TestReadReportsEveryProblemOfAFileAtOnce(t *testing.T) {
 		"column origin: missing: observed columns carrier, delay, when, tail, want a column origin",
 		"column tail: unexpected: observed a column tail, want only the contract's columns, since it is strict",
 		`column delay: type: observed "late", want a finite decimal number (2 rows: 2, ...)`,
-		`column when: type: observed "noon", want a time such as 2006-01-02 or 2006-01-02T15:04:05Z (1 rows: 2)`,
-		"column when: nullable: observed null, want a value in every row (1 rows: 4)",
+		`column when: type: observed "noon", want a time such as 2006-01-02 or 2006-01-02T15:04:05Z (row 2)`,
+		"column when: nullable: observed null, want a value in every row (row 4)",
 	}, got)
 	var refused *ContractError
 	require.ErrorAs(t, report.Error(), &refused)

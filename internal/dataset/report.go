@@ -33,6 +33,10 @@ func (f Failure) String() string {
 	if f.Rows == 0 {
 		return b.String()
 	}
+	if f.Rows == 1 && len(f.First) == 1 {
+		fmt.Fprintf(&b, " (row %d)", f.First[0])
+		return b.String()
+	}
 	rows := make([]string, len(f.First))
 	for i, row := range f.First {
 		rows[i] = fmt.Sprint(row)

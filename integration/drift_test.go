@@ -1,0 +1,77 @@
+package integration
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leanloop/leanloop/activities"
+	"github.com/leanloop/leanloop/internal/drift"
+	"github.com/leanloop/leanloop/internal/objectstore"
+	"github.com/leanloop/leanloop/internal/spec"
+	"github.com/leanloop/leanloop/internal/testkit"
+	"github.com/leanloop/leanloop/internal/timeseries"
+)
+
+func TestDriftInProductionIsFoundInItsFeatureAndRetrains(t *testing.T) {
+	began := time.Now()
+	m := newModel(t, shared(t), "drifting", func(m *spec.Model) {
+		m.Monitor.Drift.Every, m.Monitor.Drift.Window, m.Monitor.Drift.MinRows = spec.Duration(2*time.Second), spec.Duration(time.Minute), 1000 // enough for effect sizes: p-values err now and then
+		m.Monitor.Drift.AlertAfter = spec.KOfN{K: 2, N: 3}
+		m.Retrain.On, m.Retrain.MinNewRows = []string{activities.TriggerDrift}, 500
+	})
+	m.champion(t)
+	m.land(t, "02.csv", csv(flights(2, fileRows)))
+	m.ends(t, 2, activities.Unchanged) // taken in: the spec retrains on drift alone
+
+	shifted := flights(1, 1200) // the flights that were trained on, but for one thing
+	for i := range shifted {
+		shifted[i].delay += 60
+	}
+	asked := m.asks(t, shifted)
+	m.stage(t, m.lifecycle(3), "approve")
+	asked.stop()
+	require.NoError(t, asked.trouble())
+	m.Starter(t, "ben", "reject", m.name, "--reason", "seen what was to be seen").Want(t, 0)
+	r := m.ends(t, 3, activities.Rejected)
+	require.Equal(t, activities.TriggerDrift, r.Trigger)
+
+	require.Equal(t, []string{"delay"}, driftedFeatures(t, m))
+	testkit.Until(t, "points of drift in InfluxDB", stageLimit, func() (bool, any) {
+		rows, err := m.Series.Sum(t.Context(), timeseries.Query{
+			Measurement: "leanloop_drift", Tags: map[string]string{"model": m.name}, GroupBy: []string{"feature"}, Start: began, Stop: time.Now().Add(time.Second),
+		})
+		psi := map[string]float64{}
+		for _, r := range rows {
+			psi[r.Tags["feature"]] = r.Fields["drifted"]
+		}
+		return err == nil && psi["delay"] >= 2 && psi["noise"] == 0, psi
+	})
+}
+
+// driftedFeatures are those that any window over a limit named.
+func driftedFeatures(t *testing.T, m *model) []string {
+	t.Helper()
+	found := map[string]bool{}
+	err := m.Store.List(t.Context(), "monitor/"+m.name+"/drift/", func(i objectstore.Info) error {
+		raw, _, err := objectstore.ReadAll(t.Context(), m.Store, i.Key, 1<<20)
+		if err != nil {
+			return err
+		}
+		var r drift.Result
+		decode(t, raw, &r)
+		for _, name := range r.DriftedNames() {
+			found[name] = r.Alert || found[name]
+		}
+		return nil
+	})
+	require.NoError(t, err)
+	var names []string
+	for name, alerted := range found {
+		if alerted {
+			names = append(names, name)
+		}
+	}
+	return names
+}
