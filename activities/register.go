@@ -86,7 +86,8 @@ func (r *Registrar) Register(ctx context.Context, in RegisterInput) (RegisterOut
 		Report: digestOf(gates).SHA256, Spec: in.Spec, Champion: s.Champion, Epoch: s.Epoch,
 	}
 	entry, err := r.Lake.Ledger(in.Model).Do(ctx, registry.Command{
-		Key: in.Lifecycle + "/register/" + artifact[:12], Kind: registry.KindRegistered, Actor: "leanloop:" + in.Lifecycle, Via: "lifecycle",
+		// By evidence: the same artifact judged again, after the epoch alone moved, is another step.
+		Key: in.Lifecycle + "/register/" + e.Digest()[:12], Kind: registry.KindRegistered, Actor: "leanloop:" + in.Lifecycle, Via: "lifecycle",
 		Time: r.Lake.Now().UTC(),
 		Registered: &registry.Registered{
 			Artifact: artifact, Snapshot: in.Snapshot.Digest, Spec: in.Spec, Lifecycle: in.Lifecycle, Verdict: s.Verdict.Outcome,

@@ -161,7 +161,7 @@ func (c Command) sameIntent(other Command) bool {
 	}
 	switch {
 	case c.Registered != nil:
-		return c.Registered.Artifact == other.Registered.Artifact
+		return c.Registered.Artifact == other.Registered.Artifact && c.Registered.Evidence == other.Registered.Evidence
 	case c.Approved != nil:
 		return c.Approved.Evidence == other.Approved.Evidence
 	case c.Rejected != nil:

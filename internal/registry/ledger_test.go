@@ -231,6 +231,15 @@ func TestAKeyOfOneDecisionIsNotAnothers(t *testing.T) {
 	err := again(func(c *registry.Command) { c.Approved.Evidence = digest("evidence", 9) })
 	require.ErrorContains(t, err, "has this key for another command", "an approval of other evidence isn't this one")
 
+	judged := numbered(9)
+	_, err = ledger.Do(t.Context(), judged)
+	require.NoError(t, err)
+	anew := *judged.Registered
+	anew.Evidence = digest("evidence", 99)
+	judged.Registered = &anew
+	_, err = ledger.Do(t.Context(), judged)
+	require.ErrorContains(t, err, "has this key for another command", "judged anew, a version needs a new approval")
+
 	back := rollback(2, 0)
 	back.Key, back.Actor, back.Time = "ops/1", "cli:ana", clock(50)
 	_, err = ledger.Do(t.Context(), back)
