@@ -72,7 +72,7 @@ func runInit(ctx context.Context, o *initOptions) error {
 		}
 	}
 	contract := dataset.InferContract(table)
-	in.Columns = contract.Columns
+	in.Columns, in.Seen = contract.Columns, dataset.Describe(table)
 	in.Approver, err = o.actor()
 	if err != nil {
 		return err

@@ -124,3 +124,17 @@ func TestAnInferredContractHoldsItsOwnFileAndPinsTypes(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"1", "-", "1.5"}, texts(t, both, "i"))
 }
+
+func TestDescribeIsWhatTheFileShows(t *testing.T) {
+	table := mustRead(t, "key,at,late,label,carrier,flag,gust\na1,2013-01-01,0,1.0,UA,true,\na2,2013-01-02,1,,AA,false,3.5\na3,2013-01-02,1,0.0,UA,true,4\n")
+	low, high, gust, most := 0.0, 1.0, 3.5, 4.0
+	require.Equal(t, []spec.ColumnRule{
+		{Name: "key", Type: "category", Unique: true, Values: []string{"a1", "a2", "a3"}},
+		{Name: "at", Type: "timestamp"},
+		{Name: "late", Type: "integer", Min: &low, Max: &high},
+		{Name: "label", Type: "integer", Nullable: true, Min: &low, Max: &high},
+		{Name: "carrier", Type: "category", Values: []string{"AA", "UA"}},
+		{Name: "flag", Type: "boolean"},
+		{Name: "gust", Type: "number", Nullable: true, Min: &gust, Max: &most},
+	}, Describe(table))
+}

@@ -22,6 +22,7 @@ type InitInput struct {
 	Positive string
 	Approver string       // "": nobody
 	Columns  []ColumnRule // of the contract; empty: none is written
+	Seen     []ColumnRule // what the first file shows, for Guess alone; empty: Columns
 	MinRows  int
 }
 
@@ -50,8 +51,10 @@ func Render(in InitInput) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// Guess fills what is empty by the names and types of the columns: the time is the first timestamp, the id the first
-// unique column or one that is called so, the target one that is called so or else the last column.
+// Guess fills what is empty by the names and types of the columns: the time is the first timestamp without nulls, the
+// target a column that is called so or else the last one, the id a column that is called so, where the file was seen
+// only one in which no value repeats, or else the first text in which none does. Of a yes or no in words it guesses
+// which is the yes.
 func Guess(in InitInput) InitInput {
 	if in.Name == "" {
 		in.Name = "model"
@@ -62,9 +65,13 @@ func Guess(in InitInput) InitInput {
 	if in.MinRows == 0 {
 		in.MinRows = Defaults().Data.Window.MinRows
 	}
+	columns, seen := in.Seen, len(in.Seen) > 0
+	if !seen {
+		columns = in.Columns
+	}
 	taken := func(name string) bool { return slices.Contains([]string{in.ID, in.Time, in.Target}, name) }
 	pick := func(field *string, fits func(ColumnRule) bool) {
-		for _, c := range in.Columns {
+		for _, c := range columns {
 			if *field == "" && !taken(c.Name) && fits(c) {
 				*field = c.Name
 			}
@@ -72,18 +79,34 @@ func Guess(in InitInput) InitInput {
 	}
 	pick(&in.Time, func(c ColumnRule) bool { return c.Type == "timestamp" && !c.Nullable })
 	pick(&in.Target, func(c ColumnRule) bool { return targetName.MatchString(c.Name) && c.Type != "timestamp" })
-	pick(&in.ID, func(c ColumnRule) bool { return !c.Nullable && c.Unique })
-	pick(&in.ID, func(c ColumnRule) bool { return !c.Nullable && idName.MatchString(c.Name) })
-	for _, c := range slices.Backward(in.Columns) {
-		if in.Target == "" && !taken(c.Name) && c.Type != "timestamp" {
-			in.Target = c.Name
+	for _, unfit := range [][]string{{"timestamp", "text"}, {"timestamp"}} {
+		for _, c := range slices.Backward(columns) {
+			if in.Target == "" && !taken(c.Name) && !slices.Contains(unfit, c.Type) {
+				in.Target = c.Name
+			}
 		}
 	}
+	// An id that repeats would drop every row but its first: a customer's number names no order.
+	named := func(c ColumnRule) bool { return !c.Nullable && idName.MatchString(c.Name) }
+	pick(&in.ID, func(c ColumnRule) bool { return named(c) && c.Unique })
+	pick(&in.ID, func(c ColumnRule) bool { return !c.Nullable && c.Unique && (!seen || c.Type == "text") })
+	pick(&in.ID, func(c ColumnRule) bool { return named(c) && !seen })
 	if in.Target == "" {
 		in.Target = "target"
 	}
+	for _, c := range columns {
+		if c.Name != in.Target {
+			continue
+		}
+		if in.Task == "" {
+			in.Task = guessTask(c)
+		}
+		if in.Task == Binary && in.Positive == "" {
+			in.Positive = guessPositive(c)
+		}
+	}
 	if in.Task == "" {
-		in.Task = guessTask(in)
+		in.Task = Binary
 	}
 	return in
 }
@@ -91,25 +114,35 @@ func Guess(in InitInput) InitInput {
 var (
 	targetName = regexp.MustCompile(`(?i)^(target|label|y|class|outcome|result)$`)
 	idName     = regexp.MustCompile(`(?i)^(id|key|uuid)$|_(id|key|uuid)$`)
+	yes        = regexp.MustCompile(`(?i)^(yes|y|true|t|1|positive|pos)$`)
 )
 
 // guessTask takes a fraction for a value to predict, more than two known values for classes, and anything else for a
 // yes or no.
-func guessTask(in InitInput) Task {
-	for _, c := range in.Columns {
-		if c.Name != in.Target {
-			continue
-		}
-		switch {
-		case c.Type == "number":
-			return Regression
-		case c.Type == "integer" && c.Min != nil && c.Max != nil && *c.Max-*c.Min > 20:
-			return Regression
-		case len(c.Values) > 2, c.Type == "integer" && c.Min != nil && c.Max != nil && *c.Max-*c.Min > 1:
-			return Multiclass
-		}
+func guessTask(target ColumnRule) Task {
+	width := 0.0
+	if target.Min != nil && target.Max != nil {
+		width = *target.Max - *target.Min
+	}
+	switch {
+	case target.Type == "number", target.Type == "integer" && width > 20:
+		return Regression
+	case len(target.Values) > 2, target.Type == "integer" && width > 1:
+		return Multiclass
 	}
 	return Binary
+}
+
+// guessPositive is which of two words is the yes: one that says so, or else the second. Numbers and booleans need no
+// guess.
+func guessPositive(target ColumnRule) string {
+	if len(target.Values) != 2 {
+		return ""
+	}
+	if yes.MatchString(target.Values[0]) {
+		return target.Values[0]
+	}
+	return target.Values[1]
 }
 
 // NameFrom makes a model's name of a file's: flights_2013.csv.gz becomes flights-2013.

@@ -70,6 +70,41 @@ func TestGuess(t *testing.T) {
 	require.Equal(t, "z", Guess(InitInput{Columns: []ColumnRule{{Name: "a", Type: "number"}, {Name: "z", Type: "number"}}}).Target)
 }
 
+func TestGuessByWhatAFileShows(t *testing.T) {
+	seen := []ColumnRule{
+		{Name: "order_id", Type: "integer", Unique: true, Min: num(1), Max: num(900)},
+		{Name: "customer_id", Type: "integer", Min: num(1), Max: num(90)},
+		{Name: "at", Type: "timestamp"}, {Name: "amount", Type: "number", Unique: true},
+		{Name: "returned", Type: "category", Values: []string{"no", "yes"}}, {Name: "note", Type: "text", Nullable: true},
+	}
+	in := Guess(InitInput{Seen: seen, Columns: []ColumnRule{{Name: "order_id", Type: "number", Nullable: true}}})
+	require.Equal(t, []string{"order_id", "at", "returned", "yes"}, []string{in.ID, in.Time, in.Target, in.Positive})
+	require.Equal(t, Binary, in.Task)
+	in = Guess(InitInput{Seen: seen[1:], Target: "amount"})
+	require.Equal(t, Regression, in.Task)
+	require.Empty(t, in.ID, "a customer's number repeats, and would drop all rows but each customer's first")
+
+	for _, c := range []struct {
+		target   ColumnRule
+		task     Task
+		positive string
+	}{
+		{ColumnRule{Type: "integer", Min: num(0), Max: num(1)}, Binary, ""},
+		{ColumnRule{Type: "boolean"}, Binary, ""},
+		{ColumnRule{Type: "category", Values: []string{"N", "Y"}}, Binary, "Y"},
+		{ColumnRule{Type: "category", Values: []string{"positive", "test"}}, Binary, "positive"},
+		{ColumnRule{Type: "category", Values: []string{"bad", "good"}}, Binary, "good"},
+		{ColumnRule{Type: "category", Values: []string{"a", "b", "c"}}, Multiclass, ""},
+		{ColumnRule{Type: "integer", Min: num(1), Max: num(5)}, Multiclass, ""},
+		{ColumnRule{Type: "integer", Min: num(0), Max: num(3000)}, Regression, ""},
+	} {
+		c.target.Name = "y"
+		in := Guess(InitInput{Seen: []ColumnRule{c.target}})
+		require.Equal(t, c.task, in.Task, "%+v", c.target)
+		require.Equal(t, c.positive, in.Positive, "%+v", c.target)
+	}
+}
+
 func TestNameFrom(t *testing.T) {
 	for file, want := range map[string]string{"a/b/Flights_2013.csv.gz": "flights-2013", `C:\x\Kunden Daten.csv`: "kunden-daten", "é.csv": "model",
 		"": "model", "--x--y--.csv": "x-y", strings.Repeat("a", 100): strings.Repeat("a", 63)} {
