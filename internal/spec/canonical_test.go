@@ -93,7 +93,9 @@ func drawModel(t *rapid.T) *Model {
 	m.Budget = Budget{PerRun: Money{rapid.Float64Range(0, 1e6).Draw(t, "budget"), "USD"}}
 	if rapid.Bool().Draw(t, "contract") {
 		m.Data.Contract = &Contract{Columns: []ColumnRule{{Name: "id", Type: "text"}, {Name: "time", Type: "timestamp"},
-			{Name: "target", Type: "category", Values: []string{drawText(t, "value")}, Pattern: "a|b"}, {Name: drawText(t, "column") + "x", Type: "number", Min: &low}}}
+			{Name: "target", Type: "category", Values: []string{drawText(t, "value")}, Pattern: "a|b"}, {Name: "x", Type: "boolean"},
+			{Name: drawText(t, "column") + "y", Type: "number", Min: &low}}}
+		m.Data.Positive = m.Data.Contract.Columns[2].Values[0]
 	}
 	m.complete()
 	return m

@@ -146,10 +146,24 @@ func TestDataProblems(t *testing.T) {
 		{"contract without the target", "{prefix: s3://lake/a/, target: left, contract: {columns: [{name: lft, type: integer}]}}",
 			`data.target: column "left" isn't in the contract (did you mean "lft"? valid: lft)`},
 		{"column type", "{prefix: s3://lake/a/, target: y, contract: {columns: [{name: y, type: int}]}}", `data.contract.columns[0].type: "int" is unknown`},
-		{"bounds of a text", "{prefix: s3://lake/a/, target: y, contract: {columns: [{name: y, type: text, min: 0}]}}", "min and max are for numbers, not for text"},
-		{"pattern", "{prefix: s3://lake/a/, target: y, contract: {columns: [{name: y, type: text, pattern: \"(\"}]}}", "error parsing regexp"},
-		{"column twice", "{prefix: s3://lake/a/, target: y, contract: {columns: [{name: y, type: text}, {name: y, type: text}]}}", `data.contract.columns[1].name: "y" is listed twice, first as columns[0]`},
-		{"time that isn't one", "{prefix: s3://lake/a/, target: y, time: t, contract: {columns: [{name: y, type: text}, {name: t, type: text}]}}", "t is data.time, so its type is timestamp, not text"},
+		{"bounds of a text", "{prefix: s3://lake/a/, target: y, contract: {columns: [{name: y, type: integer}, {name: x, type: text, min: 0}]}}", "min and max are for numbers, not for text"},
+		{"pattern", "{prefix: s3://lake/a/, target: y, contract: {columns: [{name: y, type: integer}, {name: x, type: text, pattern: \"(\"}]}}", "error parsing regexp"},
+		{"column twice", "{prefix: s3://lake/a/, target: y, contract: {columns: [{name: y, type: integer}, {name: y, type: integer}]}}", `data.contract.columns[1].name: "y" is listed twice, first as columns[0]`},
+		{"delay without time", "{prefix: s3://lake/a/, target: y, labels: {delay: 2d}}", "data.labels.delay: 2d needs data.time"},
+		{"a delay that swallows the quality window", "{prefix: s3://lake/a/, target: y, time: t, labels: {delay: 31d}}",
+			"monitor.quality.window: 30d holds no prediction older than data.labels.delay 31d: quality would never be judged"},
+		{"included column that the contract hasn't", "{prefix: s3://lake/a/, target: y, features: {include: [a, x]}, contract: {columns: [{name: y, type: number}, {name: x, type: number}]}}",
+			`data.features.include[0]: column "a" isn't in the contract (did you mean "y"? valid: y, x)`},
+		{"excluded column that the contract hasn't", "{prefix: s3://lake/a/, target: y, features: {exclude: [air]}, contract: {columns: [{name: y, type: number}, {name: air_time, type: number}]}}",
+			`data.features.exclude[0]: column "air" isn't in the contract (did you mean "air_time"?`},
+		{"included text", "{prefix: s3://lake/a/, target: y, features: {include: [x]}, contract: {columns: [{name: y, type: number}, {name: x, type: text}]}}",
+			`data.features.include[0]: "x" is a text in the contract, which no model reads (declare it a category)`},
+		{"two words and no yes", "{prefix: s3://lake/a/, target: y, contract: {columns: [{name: y, type: category}]}}",
+			`data.positive: is required, since target "y" is a category in the contract (the value that counts as yes)`},
+		{"a yes that isn't allowed", "{prefix: s3://lake/a/, target: y, positive: ja, contract: {columns: [{name: y, type: category, values: [no, yes]}]}}",
+			`data.positive: "ja" isn't among the values of "y" in the contract (no, yes)`},
+		{"an instant to predict", "{prefix: s3://lake/a/, target: y, contract: {columns: [{name: y, type: timestamp}]}}", `data.target: "y" is a timestamp in the contract`},
+		{"time that isn't one", "{prefix: s3://lake/a/, target: y, time: t, contract: {columns: [{name: y, type: integer}, {name: t, type: text}]}}", "t is data.time, so its type is timestamp, not text"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -200,11 +214,11 @@ func TestFilesThatArentASpec(t *testing.T) {
 
 func TestLoadReadsTheContractOnlyFromItsFolder(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "secret.yaml")
-	require.NoError(t, os.WriteFile(outside, []byte("columns: [{name: left, type: text}]\n"), 0o600))
+	require.NoError(t, os.WriteFile(outside, []byte("columns: [{name: left, type: integer}]\n"), 0o600))
 	dir := t.TempDir()
 	require.NoError(t, os.Symlink(outside, filepath.Join(dir, "link.yaml")))
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "sub"), 0o700))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "sub", "ok.yaml"), []byte("columns: [{name: left, type: text}]\n"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "sub", "ok.yaml"), []byte("columns: [{name: left, type: integer}]\n"), 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "bad.yaml"), []byte("columns:\n  - {name: left, type: txt}\n  - {nme: x, type: text}\n"), 0o600))
 	load := func(contract string) (*Model, error) {
 		path := filepath.Join(dir, "model.yaml")
@@ -214,7 +228,7 @@ func TestLoadReadsTheContractOnlyFromItsFolder(t *testing.T) {
 	}
 	m, err := load("sub/ok.yaml")
 	require.NoError(t, err)
-	require.Equal(t, []ColumnRule{{Name: "left", Type: "text"}}, m.Data.Contract.Columns)
+	require.Equal(t, []ColumnRule{{Name: "left", Type: "integer"}}, m.Data.Contract.Columns)
 	for contract, want := range map[string]string{
 		"../secret.yaml": `line 5: data.contract: "../secret.yaml" is outside of the spec's folder`,
 		outside:          "is outside of the spec's folder",
@@ -272,12 +286,14 @@ func TestValidateJudgesAModelThatNobodyParsed(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	for name, c := range map[string]struct{ src, want string }{
-		"one approver with four eyes": {"approval: {approvers: [\"cli:ana\"]}\n", "nobody may approve a run that cli:ana asked for"},
-		"no gate":                     {"", "gates has no metric"},
-		"regression":                  {"task: regression\n", "max_loss 0.005 is in units of rmse"},
-		"budget without a price":      {"budget: {per_run: 5 USD}\n", "budget.cost_per_hour isn't set"},
-		"no trigger":                  {"retrain: {on: []}\n", "only people start runs"},
-		"all traffic at once":         {"canary: {steps: [{weight: 100%}]}\n", "the champion gets no traffic to compare with"},
+		"one approver with four eyes":  {"approval: {approvers: [\"cli:ana\"]}\n", "nobody may approve a run that cli:ana asked for"},
+		"no gate":                      {"", "gates has no metric"},
+		"regression":                   {"task: regression\n", "max_loss 0.005 is in units of rmse"},
+		"budget without a price":       {"budget: {per_run: 5 USD}\n", "budget.cost_per_hour isn't set"},
+		"no trigger":                   {"retrain: {on: []}\n", "only people start runs"},
+		"a trigger that nothing pulls": {"monitor: {drift: {every: 0s}}\n", "monitor.drift.every is 0s: retrain.on names drift, which nothing watches"},
+		"few rows to judge":            {"split: {test: {min_rows: 20}}\n", "split.test.min_rows is 20: a comparison on fewer than 50 rows says little"},
+		"all traffic at once":          {"canary: {steps: [{weight: 100%}]}\n", "the champion gets no traffic to compare with"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, err := Parse("x", withField(c.src))

@@ -215,6 +215,9 @@ func (c *checker) monitor(m *Model) {
 	c.atLeast("monitor.quality.min_rows", q.MinRows, 1)
 	valid := slices.DeleteFunc(m.Task.QualityMetrics(), func(name string) bool { return !LargerIsBetter(name) })
 	c.oneOf("monitor.quality.metric", q.Metric, valid...)
+	delay := m.Data.Labels.Delay
+	c.must(q.Every == 0 || q.Window > delay, "monitor.quality.window",
+		"%s holds no prediction older than data.labels.delay %s: quality would never be judged", q.Window, delay)
 	c.must(q.BelowBaseline > 0 && q.BelowBaseline <= 1, "monitor.quality.below_baseline", "%g isn't within 0 (excluded) and 1", q.BelowBaseline)
 }
 

@@ -39,6 +39,7 @@ func (c *checker) data(m *Model) {
 	c.share("data.labels.min_coverage", d.Labels.MinCoverage, true)
 	if d.Contract != nil && d.Contract.File == "" {
 		c.contract(d)
+		c.uses(m)
 	}
 }
 
@@ -120,6 +121,54 @@ func (c *checker) contract(d Data) {
 	if i, ok := seen[d.Time]; ok && d.Time != "" && slices.Contains(ColumnTypes(), contract.Columns[i].Type) {
 		c.must(contract.Columns[i].Type == "timestamp", fmt.Sprintf("%s.columns[%d].type", at, i),
 			"%s is data.time, so its type is timestamp, not %s", d.Time, contract.Columns[i].Type)
+	}
+}
+
+// uses checks that what the spec says of columns can be true of those in the contract: only they are read.
+func (c *checker) uses(m *Model) {
+	types, names := map[string]string{}, []string{}
+	for _, rule := range m.Data.Contract.Columns {
+		if rule.Name != "" {
+			types[rule.Name] = rule.Type
+			names = append(names, rule.Name)
+		}
+	}
+	if len(names) == 0 {
+		return
+	}
+	listed := func(at, column string) {
+		if _, ok := types[column]; column != "" && !ok {
+			c.found = append(c.found, Problem{Path: at, Message: fmt.Sprintf("column %q isn't in the contract", column), Hint: unknownHint(column, names)})
+		}
+	}
+	for i, column := range m.Data.Features.Include {
+		at := fmt.Sprintf("data.features.include[%d]", i)
+		listed(at, column)
+		c.must(types[column] != "text", at, "%q is a text in the contract, which no model reads | declare it a category", column)
+	}
+	for i, column := range m.Data.Features.Exclude {
+		listed(fmt.Sprintf("data.features.exclude[%d]", i), column)
+	}
+	if m.Gates.Disparity != nil {
+		listed("gates.disparity.by", m.Gates.Disparity.By)
+	}
+	c.targetType(m, types[m.Data.Target])
+}
+
+// targetType checks that the task can be learned from a target of its type.
+func (c *checker) targetType(m *Model, kind string) {
+	textual := kind == "category" || kind == "text"
+	switch {
+	case kind == "timestamp":
+		c.fail("data.target", "%q is a timestamp in the contract, which is no target | a number, or a category", m.Data.Target)
+	case m.Task == Regression && (textual || kind == "boolean"):
+		c.fail("data.target", "%q is a %s in the contract, and task is regression | a number, or task: binary or multiclass", m.Data.Target, kind)
+	case m.Task == Binary && textual && m.Data.Positive == "":
+		c.fail("data.positive", "is required, since target %q is a %s in the contract | the value that counts as yes", m.Data.Target, kind)
+	}
+	for _, rule := range m.Data.Contract.Columns {
+		c.must(rule.Name != m.Data.Target || len(rule.Values) == 0 || m.Data.Positive == "" || slices.Contains(rule.Values, m.Data.Positive),
+			"data.positive", "%q isn't among the values of %q in the contract | %s", m.Data.Positive, m.Data.Target, strings.Join(rule.Values, ", "))
 	}
 }
 

@@ -1,6 +1,13 @@
 package spec
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
+
+// fewJudged is the number of test rows under which a bootstrap's bound is too narrow to be relied on: its quantiles are
+// those of the few rows that there are.
+const fewJudged = 50
 
 // Warnings says what is allowed but may not be meant. Each is one sentence for a person.
 func (m *Model) Warnings() []string {
@@ -33,6 +40,17 @@ func (m *Model) Warnings() []string {
 	}
 	if b := m.Budget; b.PerHour == 0 && !(b.PerRun.IsZero() && b.PerMonth.IsZero()) {
 		warn("budget.cost_per_hour isn't set: runs cost nothing, so the budget never ends")
+	}
+	for _, w := range []struct {
+		trigger string
+		every   Duration
+	}{{"drift", m.Monitor.Drift.Every}, {"quality", m.Monitor.Quality.Every}} {
+		if w.every == 0 && slices.Contains(m.Retrain.On, w.trigger) {
+			warn("monitor.%s.every is 0s: retrain.on names %s, which nothing watches", w.trigger, w.trigger)
+		}
+	}
+	if n := m.Split.Test.MinRows; n < fewJudged {
+		warn("split.test.min_rows is %d: a comparison on fewer than %d rows says little about either version", n, fewJudged)
 	}
 	if len(m.Retrain.On) == 0 {
 		warn("retrain.on is empty: only people start runs")
