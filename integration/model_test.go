@@ -78,6 +78,7 @@ type model struct {
 // newModel makes a model's folder. change adapts the spec before it is written.
 func newModel(t *testing.T, s *testkit.Stack, name string, change func(*spec.Model)) *model {
 	t.Helper()
+	name = s.Name(name)
 	parsed, err := spec.Parse("the test's spec", fmt.Appendf(nil, specText, name))
 	require.NoError(t, err)
 	m := &model{Stack: s, name: name, dir: t.TempDir(), spec: parsed}

@@ -79,6 +79,8 @@ func runDev(ctx context.Context, o devOptions) error {
 		}
 		return err
 	}
+	ctx, end := local.WithParent(ctx) // a test's, say
+	defer end()
 	stack, err := local.Up(ctx, local.Options{
 		Data: o.Data, Log: o.Err, Temporal: o.Temporal, S3: o.S3, Influx: o.Influx, Ports: o.Ports, Gateway: o.Gateway,
 		SearchAttributes: workflows.SearchAttributes(),

@@ -1,12 +1,10 @@
 package testkit
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -15,6 +13,7 @@ import (
 	"time"
 
 	"github.com/leanloop/leanloop/internal/devstack"
+	"github.com/leanloop/leanloop/internal/local"
 )
 
 // readyWithin is how long a stack whose programs are built may take to start.
@@ -23,62 +22,46 @@ const readyWithin = 90 * time.Second
 // Dev is a stack of a test's own, started as a user does: `starter dev --data DIR`.
 type Dev struct {
 	*Stack
-	cmd  *exec.Cmd
-	done chan struct{}
+	process *local.Process
 }
 
 // StartDev starts `starter dev` on a folder, which may be that of an earlier one: it then goes on where that ended. It
-// ends with the test at the latest. like lends its programs.
+// ends with the test at the latest, and with the test's process however that ends. like lends its programs.
 func StartDev(t testing.TB, like *Stack, dir string) *Dev {
 	t.Helper()
 	if _, err := os.Stat("/proc/self/stat"); err != nil {
 		t.Skip("needs /proc to find a program's processes")
 	}
-	d := &Dev{done: make(chan struct{}), Stack: &Stack{Dir: dir, Programs: like.Programs, config: filepath.Join(dir, "config")}}
-	d.cmd = exec.Command(like.Programs.Starter, "dev", "--data", dir, "-o", "json")
-	d.cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+d.config)
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	d := &Dev{Stack: &Stack{Dir: dir, Programs: like.Programs, config: filepath.Join(dir, "config")}}
 	if err := os.MkdirAll(d.config, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	log, err := os.OpenFile(filepath.Join(dir, "starter.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log := filepath.Join(dir, "starter.log")
+	var err error
+	d.process, err = local.Launch(local.Command{
+		Name: "starter dev", Path: like.Programs.Starter, Args: []string{"dev", "--data", dir}, Env: []string{"XDG_CONFIG_HOME=" + d.config}, Log: log,
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	defer func() { _ = log.Close() }()
-	d.cmd.Stderr = log
-	stdout, err := d.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := d.cmd.Start(); err != nil {
-		t.Fatalf("starter dev: %v", err)
 	}
 	t.Cleanup(func() { d.Stop(t) })
-	ready := make(chan error, 1)
-	go func() {
-		var printed json.RawMessage
-		r := bufio.NewReader(stdout)
-		ready <- json.NewDecoder(r).Decode(&printed)
-		for {
-			if _, err := r.Discard(1 << 12); err != nil {
-				break
-			}
+	Until(t, "starter dev to be ready", readyWithin, func() (bool, any) {
+		select {
+		case <-d.process.Done():
+			text, _ := os.ReadFile(log)
+			t.Fatalf("starter dev ended before it was ready:\n%s", text)
+		default:
 		}
-		_ = d.cmd.Wait()
-		close(d.done)
-	}()
-	select {
-	case err = <-ready:
-	case <-time.After(readyWithin):
-		err = fmt.Errorf("not ready within %s", readyWithin)
-	}
-	if err == nil {
-		err = d.find(t.Context())
-	}
-	if err != nil {
-		text, _ := os.ReadFile(log.Name())
-		t.Fatalf("starter dev: %v\n%s", err, text)
+		// The file is the last that it writes; one of an earlier process may be left.
+		var ready struct{ PID int }
+		raw, err := os.ReadFile(filepath.Join(dir, "leanloop.json"))
+		if err == nil {
+			err = json.Unmarshal(raw, &ready)
+		}
+		return err == nil && ready.PID == d.process.Pid(), err
+	})
+	if err := d.find(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	t.Cleanup(d.disconnect)
 	return d
@@ -105,12 +88,12 @@ func (d *Dev) find(ctx context.Context) error {
 // Process is the id of one of the stack's programs: worker, gateway or devstack.
 func (d *Dev) Process(t testing.TB, name string) int {
 	t.Helper()
-	for pid, command := range children(d.cmd.Process.Pid) {
+	for pid, command := range children(d.process.Pid()) {
 		if command == name {
 			return pid
 		}
 	}
-	t.Fatalf("starter dev (pid %d) runs no %s", d.cmd.Process.Pid, name)
+	t.Fatalf("starter dev (pid %d) runs no %s", d.process.Pid(), name)
 	return 0
 }
 
@@ -125,15 +108,14 @@ func (d *Dev) Signal(t testing.TB, name string, s syscall.Signal) {
 // KillAll ends everything with SIGKILL: the starter first, then, at once, all that it had started.
 func (d *Dev) KillAll(t testing.TB) {
 	t.Helper()
-	all := children(d.cmd.Process.Pid)
+	all := children(d.process.Pid())
 	if len(all) != 3 {
-		t.Fatalf("starter dev (pid %d) runs %v, want worker, gateway and devstack", d.cmd.Process.Pid, all)
+		t.Fatalf("starter dev (pid %d) runs %v, want worker, gateway and devstack", d.process.Pid(), all)
 	}
-	_ = d.cmd.Process.Kill()
+	d.process.Kill()
 	for pid := range all {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
-	<-d.done
 	for pid, name := range all {
 		Until(t, fmt.Sprintf("the end of %s (pid %d)", name, pid), 10*time.Second, func() (bool, any) {
 			return syscall.Kill(pid, 0) != nil || zombie(pid), "it runs"
@@ -143,27 +125,18 @@ func (d *Dev) KillAll(t testing.TB) {
 
 // Stop ends the stack as Ctrl-C does, and kills what is left of it.
 func (d *Dev) Stop(t testing.TB) {
-	select {
-	case <-d.done:
-		return
-	default:
-	}
-	all := children(d.cmd.Process.Pid)
-	for pid := range all { // a stopped one can't end
+	all := children(d.process.Pid())
+	for pid := range all { // one that was stopped can't end
 		_ = syscall.Kill(pid, syscall.SIGCONT)
 	}
-	_ = d.cmd.Process.Signal(os.Interrupt)
-	select {
-	case <-d.done:
-		return
-	case <-time.After(stopWithin + 10*time.Second):
-		t.Errorf("starter dev (pid %d) didn't stop and was killed", d.cmd.Process.Pid)
+	ctx, cancel := context.WithTimeout(context.Background(), stopWithin+10*time.Second)
+	defer cancel()
+	if err := d.process.Stop(ctx); err != nil {
+		t.Error(err)
+		for pid := range all {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
 	}
-	_ = d.cmd.Process.Kill()
-	for pid := range all {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
-	}
-	<-d.done
 }
 
 // children are the processes that a process started and that run: id and command.

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -55,6 +56,9 @@ type Stack struct {
 
 	servers devstack.Addresses
 	config  string // folder of the user's configuration, so that the real one is left alone
+
+	mu    sync.Mutex
+	names map[string]int
 }
 
 // Main runs a package's tests on one stack, which it puts into *shared; under -short that stays nil and tests skip.
@@ -201,6 +205,21 @@ func (s *Stack) disconnect() {
 	if s.Temporal != nil {
 		s.Temporal.Close()
 	}
+}
+
+// Name makes a name that no other test of this run has: the given one, with a number from the second time on (as under
+// -count 2).
+func (s *Stack) Name(name string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.names == nil {
+		s.names = map[string]int{}
+	}
+	s.names[name]++
+	if n := s.names[name]; n > 1 {
+		return fmt.Sprintf("%s-%d", name, n)
+	}
+	return name
 }
 
 // Environment is what a program needs to find the stack, and nothing else but what every program has.
