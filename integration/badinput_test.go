@@ -25,13 +25,21 @@ func replaced(row int, old, with string) []byte {
 	return bytes.Join(lines, nil)
 }
 
-// cells is a file of which one row's cell is another; row 1 is the first below the header.
+// cell is a file of which one row's cell is another; row 1 is the first below the header.
 func cell(row, column int, with string) []byte {
 	lines := strings.SplitAfter(string(csv(flights(2, 300))), "\n")
 	cells := strings.Split(strings.TrimSuffix(lines[row], "\n"), ",")
 	cells[column] = with
 	lines[row] = strings.Join(cells, ",") + "\n"
 	return []byte(strings.Join(lines, ""))
+}
+
+// renamed are the rows under other ids.
+func renamed(rows []flight) []flight {
+	for i := range rows {
+		rows[i].id = "again-" + rows[i].id
+	}
+	return rows
 }
 
 func TestABadFileIsRefusedWithTheReasonAndTheChampionStays(t *testing.T) {
@@ -54,6 +62,7 @@ func TestABadFileIsRefusedWithTheReasonAndTheChampionStays(t *testing.T) {
 		{"the target is missing", bytes.Replace(csv(flights(2, 300)), []byte(",late\n"), []byte(",later\n"), 1), []string{"late"}},
 		{"not a number", cell(7, 3, "NaN"), []string{"noise"}},
 		{"an id twice", cell(7, 0, "f2-0"), []string{"id", "row 7"}},
+		{"a period that another file covers", csv(renamed(flights(1, 300))), []string{"01.csv"}},
 		{"not a table at all", bytes.Repeat([]byte{0, 1, 2, 255}, 1000), []string{"line 1", "NUL"}},
 	} {
 		data := dataFile(t, strings.ReplaceAll(c.rule, " ", "-")+".csv", c.content)

@@ -2,13 +2,17 @@ package integration
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/leanloop/leanloop/activities"
+	"github.com/leanloop/leanloop/internal/approval"
 	"github.com/leanloop/leanloop/internal/registry"
 	"github.com/leanloop/leanloop/internal/spec"
+	"github.com/leanloop/leanloop/internal/testkit"
+	"github.com/leanloop/leanloop/workflows"
 )
 
 func TestOfTwoOperatorsAtOnceOneDecidesAndTheOtherIsToldWhy(t *testing.T) {
@@ -62,4 +66,23 @@ func TestWhoMayNotDecideIsRefused(t *testing.T) {
 	var refused []registry.RefusedDecision
 	m.Starter(t, "ana", "-o", "json", "history", m.name, "--refused").Want(t, 0).Decode(t, &refused)
 	require.Len(t, refused, 3)
+}
+
+// The Temporal UI and other tools can send signals only.
+func TestADecisionBySignalIsJudgedAlike(t *testing.T) {
+	m := newModel(t, shared(t), "by-signal", nil)
+	id := m.submit(t, "01.csv", csv(flights(1, fileRows)))
+	asked := m.stage(t, id, "approve")
+	say := func(actor string) {
+		d := approval.Decision{ID: "signal-of-" + actor, Kind: approval.Approve, Actor: actor, Via: "signal", Evidence: asked.Approval.Evidence.Digest, Reason: "fine"}
+		require.NoError(t, m.Temporal.SignalWorkflow(t.Context(), id, "", workflows.SignalDecision, d))
+	}
+	say("cli:eve")
+	testkit.Until(t, "the stranger's refusal", stageLimit, func() (bool, any) {
+		s, _ := m.state(t, id)
+		return strings.Contains(strings.Join(s.Notes, "\n"), "cli:eve"), s.Notes
+	})
+	say("cli:ben")
+	m.ends(t, 1, activities.Promoted)
+	require.Equal(t, []string{"cli:ben"}, m.head(t).Versions[0].Approval.Approvers)
 }

@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/workflowservice/v1"
 
 	"github.com/leanloop/leanloop/activities"
 	"github.com/leanloop/leanloop/internal/inference"
@@ -55,6 +57,12 @@ func TestAFileBecomesAServedModelByTheStartersCommands(t *testing.T) {
 	servesWhatIsRegistered(t, m, 1)
 	history(t, m, registry.KindSpecApplied, registry.KindRegistered, registry.KindApproved, registry.KindPromoted)
 	m.verified(t)
+	// The run is found by what it is, in the Temporal UI as here.
+	query := fmt.Sprintf("WorkflowType = 'Lifecycle' AND Model = '%s' AND Outcome = 'promoted' AND Team = 'tests'", m.name)
+	testkit.Until(t, "the run, by its search attributes", stageLimit, func() (bool, any) {
+		found, err := m.Temporal.CountWorkflow(t.Context(), &workflowservice.CountWorkflowExecutionsRequest{Query: query})
+		return err == nil && found.GetCount() == 1, err
+	})
 }
 
 // servesWhatIsRegistered asks the gateway about rows and compares with the artifact, read from the bucket and scored
@@ -139,9 +147,11 @@ func TestABetterChallengerIsCanariedOnTrafficAndPromoted(t *testing.T) {
 	history(t, m,
 		registry.KindSpecApplied, registry.KindRegistered, registry.KindApproved, registry.KindPromoted,
 		registry.KindRegistered, registry.KindApproved, registry.KindCanaryStarted, registry.KindCanaryWeight, registry.KindPromoted)
-	// The former champion can come back, and who wants that needs no workflow.
+	// The former champion can come back, and who wants that needs no workflow. It is confirmed when the command ends.
 	m.Starter(t, "ben", "rollback", m.name, "--reason", "customers complain").Want(t, 0)
-	m.serves(t, 1)
+	p, err := m.predict(t.Context(), flights(3, 1)[0])
+	require.NoError(t, err)
+	require.Equal(t, 1, p.Version)
 	m.verified(t)
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/leanloop/leanloop/internal/spec"
 	"github.com/leanloop/leanloop/internal/testkit"
 	"github.com/leanloop/leanloop/internal/timeseries"
+	"github.com/leanloop/leanloop/schedules"
 )
 
 func TestDriftInProductionIsFoundInItsFeatureAndRetrains(t *testing.T) {
@@ -74,4 +75,51 @@ func driftedFeatures(t *testing.T, m *model) []string {
 		}
 	}
 	return names
+}
+
+func TestPredictionsThatComeTrueLessOftenRetrain(t *testing.T) {
+	m := newModel(t, shared(t), "fading", func(m *spec.Model) {
+		q := &m.Monitor.Quality
+		q.Every, q.Window, q.Metric, q.MinRows = spec.Duration(2*time.Second), spec.Duration(5*time.Minute), "accuracy", 200
+		m.Retrain.On, m.Retrain.MinNewRows = []string{activities.TriggerQuality}, 200
+	})
+	m.champion(t)
+	rows := flights(2, 300)
+	for _, f := range rows {
+		_, err := m.predict(t.Context(), f)
+		require.NoError(t, err)
+	}
+	for i := range rows { // the world has changed: what made flights late doesn't any more
+		rows[i].late = !rows[i].late
+	}
+	m.land(t, "02.csv", csv(rows))
+	m.ends(t, 2, activities.Unchanged)
+	r := m.result(t, 3)
+	require.Equal(t, activities.TriggerQuality, r.Trigger)
+	require.Equal(t, 1, m.head(t).Champion)
+}
+
+func TestSchedulesBecomeWhatTheSpecAsksFor(t *testing.T) {
+	m := newModel(t, shared(t), "scheduled", nil)
+	diff := func(args ...string) map[string]string {
+		t.Helper()
+		var changes []schedules.Change
+		m.Starter(t, "ana", append([]string{"-o", "json", "schedules"}, args...)...).Want(t, 0).Decode(t, &changes)
+		actions := map[string]string{}
+		for _, c := range changes {
+			actions[c.ID] = c.Action
+		}
+		return actions
+	}
+	drift, quality := "drift/"+m.name, "quality/"+m.name
+	m.change(t, func(m *spec.Model) {
+		m.Monitor.Drift.Every, m.Monitor.Quality.Every = spec.Duration(time.Hour), spec.Duration(24*time.Hour)
+	})
+	m.apply(t)
+	require.Equal(t, map[string]string{drift: "keep", quality: "keep"}, diff("apply", m.name), "apply has made them")
+	m.change(t, func(m *spec.Model) { m.Monitor.Drift.Every, m.Monitor.Quality.Every = spec.Duration(2*time.Hour), 0 })
+	changed := map[string]string{drift: "update", quality: "delete"}
+	require.Equal(t, changed, diff("diff", "-f", m.file()))
+	require.Equal(t, changed, diff("apply", "-f", m.file()))
+	require.Equal(t, map[string]string{drift: "keep"}, diff("diff", "-f", m.file()))
 }
