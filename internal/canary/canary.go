@@ -116,11 +116,10 @@ func Decide(s State, m Measurement, now time.Time) (State, Action, Judgement) {
 }
 
 // advance goes to the next step. The champion's numbers are kept where they are worth comparing with, since the next
-// step may leave it no traffic.
+// step may leave it no traffic; few never take the place of many.
 func (s State) advance(m Measurement, now time.Time) (State, Action) {
-	if m.Champion.Requests >= minRequests {
+	if m.Champion.Requests >= minLatencies || (s.Baseline == nil && m.Champion.Requests >= minRequests) {
 		arm := m.Champion
-		arm.Histogram = Histogram{}
 		s.Baseline = &arm
 	}
 	s.Step++

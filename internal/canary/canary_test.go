@@ -93,6 +93,21 @@ func TestHistogramCatchesASlowChallengerWithinFiftyRequests(t *testing.T) {
 	require.Contains(t, action.Reason, "latency p99 20 ms against the champion's 2 ms > 3 ms")
 }
 
+// A step that leaves the champion next to nothing is compared with what it did before, instead of waiting for the deadline.
+func TestAChampionWithLittleTrafficIsComparedByAnEarlierStep(t *testing.T) {
+	hour := spec.Duration(time.Hour)
+	s := New(config(spec.Step{Weight: .1, Hold: hour, MinRequests: 100}, spec.Step{Weight: .99, Hold: hour, MinRequests: 100}), t0)
+	now := t0.Add(time.Hour)
+	s, action, _ := Decide(s, look(s, now, arm(1800, 0, .01), arm(200, 0, .01)), now)
+	require.Equal(t, Advance, action.Kind)
+	now = now.Add(time.Hour)
+	for requests, want := range map[int64]string{5: "p99 10 ms against the champion's 10 ms", 30: "p99 10 ms against the champion's 10 ms", 60: "p99 10 ms against the champion's 9 ms"} {
+		_, action, j := Decide(s, look(s, now, arm(requests, 0, .009), arm(3000, 0, .01)), now)
+		require.Equal(t, Promote, action.Kind, "%+v", j.Checks)
+		require.Contains(t, j.Checks[1].Message, want)
+	}
+}
+
 func TestMeasurementThatCantBeTrustedNeverPasses(t *testing.T) {
 	good := func(s State, now time.Time) Measurement {
 		return look(s, now, arm(9000, 0, .01), arm(1000, 0, .01))

@@ -2,7 +2,6 @@ package canary
 
 import (
 	"fmt"
-	"math"
 	"time"
 )
 
@@ -15,17 +14,6 @@ const (
 	// minRequests is how many requests of an arm are needed before its errors say anything. The bounds hold for fewer
 	// too; but the first few requests of a process are unlike the rest.
 	minRequests = 20
-
-	// minLatencies is the same for latencies, whose tail is dominated by the first requests for longer.
-	minLatencies = 50
-
-	// minUncounted is how many latencies are needed to trust a 99th percentile that comes without a histogram: then
-	// ten observations lie above it.
-	minUncounted = 1000
-
-	// latencyFloor is the difference in seconds below which nobody minds, whatever the ratio: in-process scoring
-	// takes microseconds, and twice that isn't a failure.
-	latencyFloor = 0.001
 )
 
 // judge says what a look shows. It never looks at holds or deadlines: those are Decide's.
@@ -101,7 +89,7 @@ func errorCheck(s State, m Measurement) Check {
 	if m.Challenger.Requests < minRequests {
 		return c.inconclusive(fmt.Sprintf("error rate: %d challenger requests < %d", m.Challenger.Requests, minRequests))
 	}
-	champion, ok := s.comparable(m)
+	champion, ok := s.comparable(m, minRequests)
 	if !ok {
 		return c.inconclusive(fmt.Sprintf("error rate: %d champion requests < %d", m.Champion.Requests, minRequests))
 	}
@@ -131,74 +119,13 @@ func errorCheck(s State, m Measurement) Check {
 	return c
 }
 
-// latencyCheck compares 99th percentiles. With a histogram it fails when certainly more than one request in a hundred
-// is over the limit; without one it needs many requests to trust the percentile.
-func latencyCheck(s State, m Measurement) Check {
-	c := Check{Name: "latency_p99"}
-	if s.Config.MaxSlowdown <= 0 {
-		c.Verdict, c.Message = Pass, "latency isn't bounded"
-		return c
-	}
-	champion, ok := s.comparable(m)
+// comparable is the champion to compare with: this step's, or that of an earlier step where this one leaves it fewer
+// requests than least. At full weight without an earlier step it is empty. ok is false where traffic should still come.
+func (s State) comparable(m Measurement, least int64) (champion Arm, ok bool) {
 	switch {
-	case m.Challenger.Requests < minLatencies:
-		return c.inconclusive(fmt.Sprintf("latency: %d challenger requests < %d", m.Challenger.Requests, minLatencies))
-	case ok && champion.Requests == 0:
-		c.Verdict, c.Message = Pass, "latency: the champion has no traffic to compare with"
-		return c
-	case champion.Requests < minLatencies:
-		return c.inconclusive(fmt.Sprintf("latency: %d champion requests < %d", champion.Requests, minLatencies))
-	case !measured(m.Challenger.LatencyP99) || !measured(champion.LatencyP99):
-		return c.inconclusive("latency: no 99th percentile was measured")
-	}
-	c.Observed = m.Challenger.LatencyP99
-	c.Limit = max(champion.LatencyP99*s.Config.MaxSlowdown, champion.LatencyP99+latencyFloor)
-	seen := fmt.Sprintf("latency p99 %s against the champion's %s", millis(c.Observed), millis(champion.LatencyP99))
-	switch {
-	case s.certainlySlow(m.Challenger, c.Limit):
-		c.Verdict = Fail
-		c.Message = fmt.Sprintf("%s > %s", seen, millis(c.Limit))
-	case c.Observed > c.Limit:
-		return c.inconclusive(fmt.Sprintf("%s > %s, not certain yet", seen, millis(c.Limit)))
-	default:
-		c.Verdict = Pass
-		c.Message = fmt.Sprintf("%s <= %s", seen, millis(c.Limit))
-	}
-	return c
-}
-
-// certainlySlow says whether more than 1 % of the arm's requests take longer than limit seconds, in truth and not
-// only in what was seen.
-func (s State) certainlySlow(a Arm, limit float64) bool {
-	slow, total := a.Histogram.over(limit)
-	if total == 0 {
-		return a.LatencyP99 > limit && a.Requests >= minUncounted
-	}
-	low, _ := rateBounds(slow, total, s.share())
-	return low > 0.01
-}
-
-// over counts the latencies that are certainly longer than limit: those in buckets that begin at it or after it.
-func (h Histogram) over(limit float64) (slow, total int64) {
-	if len(h.Counts) != len(h.Bounds)+1 {
-		return 0, 0
-	}
-	for i, n := range h.Counts {
-		total += n
-		if i > 0 && h.Bounds[i-1] >= limit {
-			slow += n
-		}
-	}
-	return slow, total
-}
-
-// comparable is the champion to compare with: this step's, or that of an earlier step where this one leaves it too
-// little traffic. At full weight without an earlier step it is empty. ok is false where traffic should still come.
-func (s State) comparable(m Measurement) (champion Arm, ok bool) {
-	switch {
-	case m.Champion.Requests >= minRequests:
+	case m.Champion.Requests >= least:
 		return m.Champion, true
-	case s.Baseline != nil:
+	case s.Baseline != nil && s.Baseline.Requests >= least:
 		return *s.Baseline, true
 	}
 	return Arm{}, s.Weight() >= 1
@@ -230,9 +157,5 @@ func worst(checks []Check) Verdict {
 	return v
 }
 
-// measured says whether a latency is a number at all: nothing is served in no time.
-func measured(seconds float64) bool { return seconds > 0 && !math.IsInf(seconds, 0) }
-
-func percent(rate float64) string   { return fmt.Sprintf("%.4g %%", 100*rate) }
-func millis(seconds float64) string { return fmt.Sprintf("%.4g ms", 1000*seconds) }
-func stamp(t time.Time) string      { return t.UTC().Format(time.RFC3339Nano) }
+func percent(rate float64) string { return fmt.Sprintf("%.4g %%", 100*rate) }
+func stamp(t time.Time) string    { return t.UTC().Format(time.RFC3339Nano) }

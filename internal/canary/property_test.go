@@ -1,7 +1,9 @@
 package canary
 
 import (
+	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -186,6 +188,36 @@ func TestChallengerThatFailsEveryRequestIsCaughtAtTheFirstLooks(t *testing.T) {
 		require.Equal(t, RolledBack, s.Outcome)
 		require.LessOrEqual(t, s.Ended.Sub(t0), 10*time.Minute)
 	}
+}
+
+// skewed are latencies as servers have them: log-normal, the 99th percentile 33 times the median, counted in buckets that
+// are a fifth wide.
+func skewed(r *rand.Rand, n int) Arm {
+	h := Histogram{Bounds: make([]float64, 60)}
+	for i := range h.Bounds {
+		h.Bounds[i] = .0005 * math.Exp2(float64(i)/4)
+	}
+	h.Counts = make([]int64, len(h.Bounds)+1)
+	for range n {
+		i, _ := slices.BinarySearch(h.Bounds, .005*math.Exp(1.5*r.NormFloat64()))
+		h.Counts[i]++
+	}
+	return Arm{Requests: int64(n), LatencyP99: quantile(h), Histogram: h}
+}
+
+// The champion's percentile is an estimate too: at high weights it has few requests, and its tail is luck.
+func TestACanaryIsNotRolledBackForTheChampionsLuck(t *testing.T) {
+	const runs = 400
+	r := rand.New(rand.NewPCG(13, 17))
+	failed := 0
+	for range runs {
+		s := New(config(spec.Step{Weight: .95, Hold: spec.Duration(time.Hour), MinRequests: 1000}), t0)
+		now := t0.Add(30 * time.Minute)
+		if _, action, _ := Decide(s, look(s, now, skewed(r, 60), skewed(r, 3000)), now); action.Kind == Rollback {
+			failed++
+		}
+	}
+	require.LessOrEqual(t, float64(failed)/runs, falseAlarm)
 }
 
 // The bound is valid at all looks together: that is what keeps a verdict from flapping.
