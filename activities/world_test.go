@@ -50,7 +50,7 @@ gates: {accuracy: {min: 0.6}}
 approval: {approvers: [cli:ana, cli:ben], four_eyes: false}
 monitor:
   drift: {window: 24h, min_rows: 50, max_drifted: 0, psi: 0.2, alert_after: 2 of 3}
-  quality: {window: 48h, min_rows: 20}
+  quality: {window: 72h, min_rows: 20}
 retrain: {on: [new_data, quality, drift], min_new_rows: 100, cooldown: 24h}
 notify: {slack: "#flights"}
 `
@@ -285,7 +285,7 @@ func shifted(from time.Time, rows int, seed uint64, shift float64) string {
 	var b strings.Builder
 	b.WriteString("id,at,delay,carrier,late\n")
 	for _, f := range flightRows(from, rows, seed, shift) {
-		fmt.Fprintf(&b, "%s,%s,%.3f,%s,%d\n", f.id, f.at.Format(time.RFC3339), f.delay, f.carrier, f.late)
+		fmt.Fprintf(&b, "%s,%s,%.6f,%s,%d\n", f.id, f.at.Format(time.RFC3339), f.delay, f.carrier, f.late)
 	}
 	return b.String()
 }
@@ -303,7 +303,7 @@ func flightRows(from time.Time, rows int, seed uint64, shift float64) []flight {
 	out := make([]flight, rows)
 	for i := range out {
 		at := from.Add(time.Duration(i) * time.Hour)
-		delay := math.Round(1000*(10*random.NormFloat64()+shift)) / 1000
+		delay := math.Round(1000*(10*random.NormFloat64()+shift))/1000 + float64(i)*1e-6 // no two are the same
 		late := 0
 		if delay+4*random.NormFloat64() > 5 {
 			late = 1
