@@ -22,6 +22,9 @@ type ColumnResult struct {
 	Threshold float64 `json:"threshold"`
 	Drifted   bool    `json:"drifted"`
 	PSI       float64 `json:"psi"`
+	// ByChance is whether PSI, and the statistic of MethodJS, are no larger than those of two samples of one
+	// distribution often are: many bins and few rows. Then neither counts towards an alert.
+	ByChance bool `json:"by_chance,omitempty"`
 	// MissingReference and MissingCurrent are the shares of rows without a value. They are left out of the test above
 	// and are a test of their own: Missing.
 	MissingReference float64     `json:"missing_reference"`
@@ -43,9 +46,9 @@ type MissingTest struct {
 // Result is the comparison of a window with its reference.
 type Result struct {
 	Columns []ColumnResult `json:"columns"`
-	// Drifted counts features whose values or missing share drifted, and features that one side lacks.
+	// Drifted counts features whose values or missing share drifted by more than chance, and features that one side lacks.
 	Drifted int `json:"drifted"`
-	// MaxPSI is the greatest PSI, and MaxPSIColumn where it is.
+	// MaxPSI is the greatest PSI that isn't chance, and MaxPSIColumn where it is.
 	MaxPSI       float64 `json:"max_psi"`
 	MaxPSIColumn string  `json:"max_psi_column,omitempty"`
 	// Alert is whether this window alone asks for one. Whether anybody is told is AlertAfter's to say.
@@ -66,11 +69,16 @@ type Result struct {
 func (r Result) DriftedNames() []string {
 	var out []string
 	for _, c := range r.Columns {
-		if c.Drifted || c.Missing.Drifted {
+		if c.counts() {
 			out = append(out, c.Name)
 		}
 	}
 	return slices.Concat(out, r.AbsentReference, r.AbsentCurrent)
+}
+
+// counts reports whether the column is one of those that drifted.
+func (c ColumnResult) counts() bool {
+	return c.Missing.Drifted || (c.Drifted && !(c.ByChance && c.Method == MethodJS))
 }
 
 // Compare compares the features of a window with those of the reference, by the default method for each column, and
@@ -113,7 +121,7 @@ func (r *Result) enough(minRows int) bool {
 // conclude counts and applies the alert rule.
 func (r *Result) conclude(m spec.DriftMonitor) {
 	for _, c := range r.Columns {
-		if c.PSI > r.MaxPSI {
+		if c.PSI > r.MaxPSI && !c.ByChance {
 			r.MaxPSI, r.MaxPSIColumn = c.PSI, c.Name
 		}
 	}
@@ -154,7 +162,8 @@ func compareColumn(name string, ref, cur *dataset.Column) ColumnResult {
 	case numeric:
 		out.compareNumbers(a, b)
 	default:
-		out.PSI = PSICategories(a.categories, b.categories)
+		p, q := shares(a.categories, b.categories)
+		out.PSI, out.ByChance = psiOf(p, q), byChance(p, q, a.size(), b.size())
 		out.compareCategories(a.categories, b.categories)
 	}
 	return out
@@ -163,7 +172,8 @@ func compareColumn(name string, ref, cur *dataset.Column) ColumnResult {
 // compareNumbers chooses by the number of values: few distinct ones are categories; then by the reference's size.
 func (c *ColumnResult) compareNumbers(ref, cur values) {
 	both := merge(ref.numbers, cur.numbers)
-	c.PSI = both.psi()
+	p, q := both.shares()
+	c.PSI, c.ByChance = psiOf(p, q), byChance(p, q, ref.size(), cur.size())
 	switch {
 	case both.distinct <= FewValues:
 		c.compareCategories(countsOf(ref.numbers), countsOf(cur.numbers))

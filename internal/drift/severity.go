@@ -22,7 +22,7 @@ func WorstFirst(columns []ColumnResult) []ColumnResult {
 }
 
 func rank(c ColumnResult) int {
-	if c.Drifted || c.Missing.Drifted {
+	if c.counts() {
 		return 1
 	}
 	return 0
