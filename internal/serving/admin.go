@@ -1,9 +1,7 @@
 package serving
 
 import (
-	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -39,9 +37,7 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 			problems = append(problems, r.Model+": "+p)
 		}
 	}
-	problems = append(problems, s.failures.current()...)
-	problems = append(problems, s.points.failed.current()...)
-	problems = append(problems, s.logged.failed.current()...)
+	problems = append(problems, s.troubles.current()...)
 	if len(problems) > 0 {
 		status = "degraded"
 	}
@@ -78,7 +74,7 @@ func (s *Server) statuses() []RouteStatus {
 	out := []RouteStatus{}
 	for _, f := range s.all() {
 		st := RouteStatus{Model: f.model}
-		st.Problems, st.HeadSeq = f.trouble()
+		st.Problems, st.HeadSeq = f.troubles.current(), f.seen.Load()
 		if age, ok := f.fresh.age(now); ok {
 			seconds := age.Seconds()
 			st.LedgerAge = &seconds
@@ -105,18 +101,4 @@ func (a *arm) status() *ArmStatus {
 		return nil
 	}
 	return &ArmStatus{Version: a.number, Artifact: a.artifact, Format: a.model.Signature.Format}
-}
-
-// current are the failures that have not ended.
-func (l *failureLog) current() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var out []string
-	for what, text := range l.last {
-		if text != "" {
-			out = append(out, fmt.Sprintf("%s: %s", what, text))
-		}
-	}
-	slices.Sort(out)
-	return out
 }

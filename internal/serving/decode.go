@@ -1,12 +1,33 @@
 package serving
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/leanloop/leanloop/internal/inference"
+)
 
 // decodePredict reads the body of POST /predict/{model} into rows: {"features": {...}} is one row,
 // {"instances": [{...}, ...]} is a batch. single says which it was.
+//
+// A row of a batch that is too short for any arm is the batch's end: the rest is only read through. So what a request
+// makes the gateway hold is in proportion to its own size.
 func (w *work) decodePredict(r *route, maxRows int) (single bool, p *problem) {
 	s := scanner{data: w.body}
-	given := ""
+	given, rows, short := "", 0, -1
+	next := func() error {
+		if rows >= maxRows {
+			return tooLarge("instances: more than %d rows in one request", maxRows)
+		}
+		rows++
+		if short >= 0 {
+			return s.skip(0)
+		}
+		features, err := w.decodeRow(&s, r)
+		if features < r.least {
+			short = rows - 1
+		}
+		return err
+	}
 	err := s.object(func(key []byte) error {
 		name := string(key)
 		if name != "features" && name != "instances" {
@@ -17,14 +38,10 @@ func (w *work) decodePredict(r *route, maxRows int) (single bool, p *problem) {
 		}
 		given = name
 		if name == "features" {
-			return w.decodeRow(&s, r)
+			_, err := w.decodeRow(&s, r)
+			return err
 		}
-		return s.array(func() error {
-			if w.rows >= maxRows {
-				return tooLarge("instances: more than %d rows in one request", maxRows)
-			}
-			return w.decodeRow(&s, r)
-		})
+		return s.array(next)
 	})
 	if err == nil {
 		err = s.end()
@@ -38,20 +55,35 @@ func (w *work) decodePredict(r *route, maxRows int) (single bool, p *problem) {
 		return false, badRequest("bad_request", "instances: no rows")
 	case len(w.unknown) > 0:
 		return false, unknownFeatures(r, w.unknown)
+	case short >= 0:
+		return false, w.missing(r, short, rows)
 	}
 	return given == "features", nil
 }
 
-// decodeRow reads one object of named values into the places of the route.
-func (w *work) decodeRow(s *scanner, r *route) error {
+// missing says what a row lacks that is too short for any arm.
+func (w *work) missing(r *route, row, rows int) *problem {
+	values := w.row(row, len(r.order))
+	for i, in := range r.champion.inputs {
+		if values[in.place].kind == absentValue {
+			return rowProblem(&inference.MissingFeature{Feature: r.champion.model.Signature.Inputs[i].Name}, row, rows)
+		}
+	}
+	return nil // it has all: not too short
+}
+
+// decodeRow reads one object of named values into the places of the route. given is how many it holds of what is read.
+func (w *work) decodeRow(s *scanner, r *route) (given int, err error) {
 	row := w.addRow(len(r.order))
 	next := 0 // clients tend to send features in the signature's order
-	return s.object(func(key []byte) error {
+	err = s.object(func(key []byte) error {
 		place := next
 		if next >= len(r.order) || string(key) != r.order[next] {
 			var known bool
 			if place, known = r.names[string(key)]; !known {
-				w.addUnknown(key)
+				if !r.ignored[string(key)] {
+					w.addUnknown(key)
+				}
 				return s.skip(0)
 			}
 		}
@@ -69,8 +101,10 @@ func (w *work) decodeRow(s *scanner, r *route) error {
 		}
 		row[place] = v
 		next = place + 1
+		given++
 		return nil
 	})
+	return given, err
 }
 
 // asProblem makes an error of a decoder the client's.

@@ -10,52 +10,41 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/leanloop/leanloop/internal/objectstore"
 	"github.com/leanloop/leanloop/internal/registry"
 )
 
-// routingState is the part of a ledger's state that routing needs. It is kept on disk, so that a gateway that starts
-// while the object store is away serves what it served last.
+// routingState is what routing needs of a ledger's entry. It is kept on disk, so that a gateway that starts while the
+// object store is away serves what it served last.
 type routingState struct {
-	Model      string     `json:"model"`
-	Seq        int64      `json:"seq"`
-	Hash       string     `json:"hash"` // of the entry: a ledger that was rewritten is noticed after a restart too
-	Epoch      int64      `json:"epoch"`
-	Champion   versionRef `json:"champion,omitzero"`
-	Challenger versionRef `json:"challenger,omitzero"`
-	Weight     float64    `json:"weight"`
-	LeaseUntil time.Time  `json:"lease_until,omitzero"`
-	Spec       string     `json:"spec"` // digest of the applied spec; "": none
+	Model      string        `json:"model"`
+	Seq        int64         `json:"seq"`
+	Hash       string        `json:"hash"` // of the entry: a ledger that was rewritten is noticed after a restart too
+	Epoch      int64         `json:"epoch"`
+	Champion   versionRef    `json:"champion,omitzero"`
+	Challenger versionRef    `json:"challenger,omitzero"`
+	Weight     float64       `json:"weight"`
+	LeaseUntil time.Time     `json:"lease_until,omitzero"`
+	LeaseFor   time.Duration `json:"lease_for_ns,omitempty"` // the lease's length by the clock of the one who wrote it
+	Spec       string        `json:"spec"`                   // digest of the applied spec; "": none
+	Features   []string      `json:"features,omitempty"`     // that versions served here read, sorted
 }
 
-type versionRef struct {
-	Number   int    `json:"number"`
-	Artifact string `json:"artifact"`
-}
+type versionRef = registry.Slot
 
-// routingOf reads what routing needs out of a ledger's head.
-func routingOf(e registry.Entry) (routingState, error) {
-	s := e.State
-	out := routingState{Model: s.Model, Seq: e.Seq, Hash: e.Hash, Epoch: s.Epoch, Weight: s.Weight, Spec: s.Spec.Digest}
-	for _, slot := range []struct {
-		number int
-		ref    *versionRef
-	}{{s.Champion, &out.Champion}, {s.Challenger, &out.Challenger}} {
-		if slot.number == 0 {
-			continue
-		}
-		v, ok := s.Version(slot.number)
-		if !ok {
-			return routingState{}, fmt.Errorf("ledger of %s: entry %d names version %d, which it does not list", s.Model, e.Seq, slot.number)
-		}
-		*slot.ref = versionRef{Number: v.Number, Artifact: v.Artifact}
+// routingOf takes over what a follower read.
+func routingOf(model string, r registry.Routing) routingState {
+	out := routingState{
+		Model: model, Seq: r.Seq, Hash: r.Hash, Epoch: r.Epoch, Champion: r.Champion, Challenger: r.Challenger,
+		Weight: r.Weight, LeaseUntil: r.LeaseUntil, Spec: r.Spec,
 	}
-	if s.Lease != nil {
-		out.LeaseUntil = s.Lease.Until
+	if !r.LeaseUntil.IsZero() {
+		out.LeaseFor = max(0, r.LeaseUntil.Sub(r.Time))
 	}
-	return out, nil
+	return out
 }
 
 // disk is the gateway's state folder:
@@ -63,14 +52,15 @@ func routingOf(e registry.Entry) (routingState, error) {
 //	routes/<model>.json            the routing state that was applied last
 //	objects/models/<model>/...     artifacts and specs, under their keys in the bucket
 type disk struct {
-	dir string
+	dir    string
+	unkept func(error) // told of each object that was to be kept: why it couldn't be, or nil
 }
 
 // maxArtifacts is how many artifacts of a model are kept on disk, beyond those in use.
 const maxArtifacts = 4
 
 func openDisk(dir string) (*disk, error) {
-	d := &disk{dir: dir}
+	d := &disk{dir: dir, unkept: func(error) {}}
 	for _, sub := range []string{d.routes(), d.objects()} {
 		if err := os.MkdirAll(sub, 0o750); err != nil {
 			return nil, fmt.Errorf("gateway state folder: %w", err)
@@ -90,8 +80,9 @@ func (d *disk) models() ([]string, error) {
 	}
 	var models []string
 	for _, path := range found {
-		name := filepath.Base(path)
-		models = append(models, name[:len(name)-len(".json")])
+		if name := strings.TrimSuffix(filepath.Base(path), ".json"); registry.CheckName("model", name) == nil {
+			models = append(models, name)
+		}
 	}
 	sort.Strings(models)
 	return models, nil
@@ -158,16 +149,19 @@ func (d *disk) prune(model string, used ...string) error {
 	return nil
 }
 
-// cachedObjects reads immutable objects from disk, else from the store, and keeps what it read. It doesn't verify:
-// who reads through it checks the digest, and on a mismatch reads again with refresh, past the disk.
+// cachedObjects reads immutable objects from disk, else from the store, and keeps what it read if it can. It doesn't
+// verify: who reads through it checks the digest, and on a mismatch reads again with refresh, past the disk.
 type cachedObjects struct {
 	objectstore.Store
-	dir     string
+	disk    *disk
 	refresh bool
 }
 
+// maxObject bounds an object in bytes, before anything is known of its digest.
+const maxObject = max(maxModelFile, maxSignatureFile)
+
 func (d *disk) over(store objectstore.Store, refresh bool) *cachedObjects {
-	return &cachedObjects{Store: store, dir: d.objects(), refresh: refresh}
+	return &cachedObjects{Store: store, disk: d, refresh: refresh}
 }
 
 // Get implements objectstore.Getter.
@@ -176,24 +170,17 @@ func (c *cachedObjects) Get(ctx context.Context, key string) (io.ReadCloser, obj
 	if !filepath.IsLocal(path) {
 		return nil, objectstore.Info{}, fmt.Errorf("object key %q can't be kept on disk", key)
 	}
-	path = filepath.Join(c.dir, path)
+	path = filepath.Join(c.disk.objects(), path)
 	if !c.refresh {
 		if data, err := os.ReadFile(path); err == nil {
 			return io.NopCloser(bytes.NewReader(data)), objectstore.Info{Key: key, Size: int64(len(data))}, nil
 		}
 	}
-	body, info, err := c.Store.Get(ctx, key)
+	data, info, err := objectstore.ReadAll(ctx, c.Store, key, maxObject)
 	if err != nil {
 		return nil, info, err
 	}
-	defer func() { _ = body.Close() }()
-	data, err := io.ReadAll(body)
-	if err != nil {
-		return nil, info, fmt.Errorf("read %s: %w", key, err)
-	}
-	if err := writeFile(path, data); err != nil {
-		return nil, info, err
-	}
+	c.disk.unkept(writeFile(path, data)) // a full disk mustn't keep a rollback from being served
 	return io.NopCloser(bytes.NewReader(data)), info, nil
 }
 

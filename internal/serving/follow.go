@@ -18,21 +18,24 @@ import (
 type follower struct {
 	server *Server
 	model  string
-	ledger *registry.Ledger
+	ledger *registry.Follower
 	fresh  *freshness
 
-	stepping sync.Mutex   // one step at a time; the fields down to the next lock are its
-	applied  routingState // the newest state that is served completely
-	tried    int64        // the entry of the last attempt
-	complete bool         // that attempt left nothing out
-	attempts int          // failed ones at that entry
-	retryAt  time.Time    // no further attempt at it before
+	stepping sync.Mutex       // one step at a time; the fields down to the next lock are its
+	head     registry.Routing // as last read
+	checked  time.Time        // when it was last read whole
+	met      time.Time        // when the entry of the last attempt was first read
+	features map[string]bool  // that versions served here read
+	applied  routingState     // the newest state that is served completely
+	tried    int64            // the entry of the last attempt
+	complete bool             // that attempt left nothing out
+	attempts int              // failed ones at that entry
+	retryAt  time.Time        // no further attempt at it before
 
 	looked atomic.Bool // a step came to its end: the route is what the ledger asks for, as far as it can be loaded
 
-	mu       sync.Mutex
-	seen     int64             // the highest entry read
-	problems map[string]string // by what has them: ledger, champion, challenger, spec, disk
+	seen     atomic.Int64 // the highest entry read
+	troubles *troubles    // of: ledger, champion, challenger, spec, disk
 }
 
 // Pauses between attempts to load what the ledger names.
@@ -41,10 +44,14 @@ const (
 	longestRetry = time.Minute
 )
 
+// maxFeatures bounds how many names of features are remembered for versions that aren't served any more.
+const maxFeatures = 10_000
+
 func (s *Server) newFollower(model string) *follower {
 	return &follower{
-		server: s, model: model, ledger: registry.NewLedger(s.ports.Store, model),
-		fresh: newFreshness(s.started, s.cfg.StaleAfter), problems: map[string]string{},
+		server: s, model: model, ledger: registry.NewFollower(s.ports.Store, model),
+		fresh: newFreshness(s.started, s.cfg.StaleAfter), features: map[string]bool{},
+		troubles: newTroubles(s.log().With("model", model), s.ports.Clock),
 	}
 }
 
@@ -53,11 +60,15 @@ func (f *follower) restore(ctx context.Context) {
 	f.stepping.Lock()
 	defer f.stepping.Unlock()
 	state, ok, err := f.server.disk.load(f.model)
-	f.report("disk", err)
+	f.troubles.note("disk", err)
 	if !ok {
 		return
 	}
 	f.ledger.Saw(state.Seq, state.Hash)
+	f.met = f.server.ports.Clock()
+	for _, name := range state.Features {
+		f.features[name] = true
+	}
 	if f.apply(ctx, offline{f.server.ports.Store}, state) != nil {
 		f.tried = 0 // what disk lacks is read with the ledger's head
 	}
@@ -70,18 +81,22 @@ func (f *follower) step(ctx context.Context) error {
 	s := f.server
 	asked := s.ports.Clock()
 	reading, cancel := context.WithTimeout(ctx, s.cfg.ReadTimeout)
-	head, err := f.ledger.Head(reading)
+	head, err := f.look(reading, asked)
 	cancel()
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err() // we are stopping: not the ledger's fault
 	}
-	f.report("ledger", err)
+	f.troubles.note("ledger", err)
 	s.metrics.ledgerRead(f.model, err)
 	if err != nil {
+		var broken *registry.Broken
+		if errors.As(err, &broken) { // an answer, which waiting doesn't change
+			f.looked.Store(true)
+		}
 		return err
 	}
 	f.fresh.read(asked)
-	f.saw(head.Seq)
+	f.seen.Store(max(f.seen.Load(), head.Seq))
 	defer f.looked.Store(true)
 	switch {
 	case head.Seq == 0:
@@ -91,12 +106,26 @@ func (f *follower) step(ctx context.Context) error {
 	case head.Seq == f.tried && asked.Before(f.retryAt):
 		return fmt.Errorf("%s: entry %d is not served completely, next attempt in %v", f.model, head.Seq, f.retryAt.Sub(asked))
 	}
-	want, err := routingOf(head)
-	f.report("ledger", err)
-	if err != nil {
-		return err
+	if head.Seq != f.tried {
+		f.met = asked
 	}
-	return f.apply(ctx, s.ports.Store, want)
+	return f.apply(ctx, s.ports.Store, routingOf(f.model, head))
+}
+
+// look gives the ledger's head. Mostly that is one small request, which finds nothing behind what was read before; the
+// head is read whole when there is something, and four times within StaleAfter to see that it still stands.
+func (f *follower) look(ctx context.Context, asked time.Time) (registry.Routing, error) {
+	if f.head.Seq > 0 && asked.Sub(f.checked) < f.server.cfg.StaleAfter/4 {
+		moved, err := f.ledger.Moved(ctx)
+		if err != nil || !moved {
+			return f.head, err
+		}
+	}
+	head, err := f.ledger.Head(ctx)
+	if err == nil {
+		f.head, f.checked = head, asked
+	}
+	return head, err
 }
 
 // apply makes the route that a state asks for and swaps it in. What can't be loaded is left out: without the
@@ -123,15 +152,17 @@ func (f *follower) apply(ctx context.Context, from objectstore.Store, want routi
 	if championErr != nil || champion == nil {
 		challenger = nil
 	}
-	f.report("champion", championErr)
-	f.report("challenger", challengerErr)
-	f.report("spec", specErr)
+	f.troubles.note("champion", championErr)
+	f.troubles.note("challenger", challengerErr)
+	f.troubles.note("spec", specErr)
 	err := errors.Join(championErr, challengerErr, specErr)
 
+	want.Features = f.remember(champion, challenger)
 	r := newRoute(f.model, champion, challenger, set)
+	r.ignore(want.Features)
 	r.seq, r.epoch, r.fresh = want.Seq, want.Epoch, f.fresh
 	if challenger != nil {
-		r.weight, r.leaseUntil = want.Weight, want.LeaseUntil
+		r.weight, r.leaseUntil, r.leaseEnds = want.Weight, want.LeaseUntil, f.met.Add(want.LeaseFor)
 	}
 	if err != nil { // the heartbeat must not confirm this entry
 		r.seq, r.epoch = f.applied.Seq, f.applied.Epoch
@@ -176,6 +207,23 @@ func (f *follower) version(ctx context.Context, from objectstore.Store, old *rou
 	return v, err
 }
 
+// remember adds what versions read to the names that requests may carry, and gives all of them, sorted. A client that
+// sends what a challenger needs mustn't be refused for it once the challenger is rolled back.
+func (f *follower) remember(versions ...*version) []string {
+	if len(f.features) > maxFeatures {
+		clear(f.features)
+	}
+	for _, v := range versions {
+		if v == nil {
+			continue
+		}
+		for _, in := range v.model.Signature.Inputs {
+			f.features[in.Name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(f.features))
+}
+
 // settle remembers how an attempt ended.
 func (f *follower) settle(want routingState, err error) {
 	s := f.server
@@ -189,14 +237,10 @@ func (f *follower) settle(want routingState, err error) {
 		f.retryAt = s.ports.Clock().Add(pause)
 		return
 	}
-	changed := f.applied != want
 	f.applied = want
-	if !changed {
-		return
-	}
 	s.log().Info("routing", "model", f.model, "seq", want.Seq, "champion", want.Champion.Number,
 		"challenger", want.Challenger.Number, "weight", want.Weight)
-	f.report("disk", errors.Join(s.disk.save(want), s.disk.prune(f.model, want.Champion.Artifact, want.Challenger.Artifact)))
+	f.troubles.note("disk", errors.Join(s.disk.save(want), s.disk.prune(f.model, want.Champion.Artifact, want.Challenger.Artifact)))
 	s.wakeHeartbeat()
 }
 
@@ -216,42 +260,6 @@ func (f *follower) run(ctx context.Context) {
 			return
 		}
 	}
-}
-
-// report notes or clears what is wrong, and logs it when it changes.
-func (f *follower) report(what string, err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
-	if f.problems[what] == text {
-		return
-	}
-	if err == nil {
-		delete(f.problems, what)
-		f.server.log().Info("recovered", "model", f.model, "what", what)
-		return
-	}
-	f.problems[what] = text
-	f.server.log().Warn("serving goes on without", "model", f.model, "what", what, "error", err)
-}
-
-func (f *follower) saw(seq int64) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.seen = max(f.seen, seq)
-}
-
-// trouble lists what is wrong, and gives the highest entry read.
-func (f *follower) trouble() (problems []string, seen int64) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, what := range slices.Sorted(maps.Keys(f.problems)) {
-		problems = append(problems, what+": "+f.problems[what])
-	}
-	return problems, f.seen
 }
 
 // sleep waits for d; false if ctx ended first.

@@ -13,7 +13,8 @@ func (s *Server) heartbeat(ctx context.Context, ttl time.Duration) error {
 	defer s.beating.Unlock()
 	now := s.ports.Clock().UTC()
 	h := registry.Heartbeat{
-		ID: s.cfg.ID, Address: s.cfg.Address, Time: now, ExpiresAt: now.Add(ttl), Models: map[string]registry.Serve{},
+		ID: s.cfg.ID, Address: s.cfg.Address, Time: now, ExpiresAt: now.Add(ttl), Only: s.cfg.Models,
+		Models: map[string]registry.Serve{},
 	}
 	for model, r := range s.table.Load().routes {
 		served := registry.Serve{Seq: r.seq, Epoch: r.epoch}
@@ -31,9 +32,9 @@ func (s *Server) heartbeat(ctx context.Context, ttl time.Duration) error {
 	err := registry.PutHeartbeat(putting, s.ports.Store, h)
 	if err != nil && ctx.Err() == nil {
 		s.metrics.heartbeatFailures.Inc()
-		s.failures.note(s.log(), "heartbeat", err)
+		s.troubles.note("heartbeat", err)
 	} else if err == nil {
-		s.failures.note(s.log(), "heartbeat", nil)
+		s.troubles.note("heartbeat", nil)
 	}
 	return err
 }

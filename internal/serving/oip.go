@@ -146,20 +146,14 @@ func (w *work) fillTensors(r *route, inputs []tensor, maxRows int) error {
 	if len(inputs) == 0 {
 		return badRequest("bad_request", "inputs: no tensors")
 	}
-	rows := -1
-	for i := range inputs {
-		t := &inputs[i]
-		n, err := t.rows()
-		if err != nil {
-			return err
-		}
-		if rows >= 0 && n != rows {
-			return badRequest("bad_tensor", "input %q: %d rows, input %q has %d", clip(t.name), n, clip(inputs[0].name), rows)
-		}
-		rows = n
-	}
-	if rows > maxRows {
-		return tooLarge("inputs: %d rows > limit %d", rows, maxRows)
+	rows, err := w.shapeOf(r, inputs, maxRows)
+	switch {
+	case err != nil:
+		return err
+	case len(w.unknown) > 0:
+		return nil // the caller tells
+	case rows > len(w.body)/len(inputs):
+		return badRequest("bad_tensor", "inputs: fewer values than the shape's %d rows", rows)
 	}
 	for range rows {
 		w.addRow(len(r.order))
@@ -168,8 +162,7 @@ func (w *work) fillTensors(r *route, inputs []tensor, maxRows int) error {
 		t := &inputs[i]
 		place, known := r.names[t.name]
 		if !known {
-			w.addUnknown([]byte(t.name))
-			continue
+			continue // ignored
 		}
 		if w.values[place].kind != absentValue {
 			return badRequest("bad_request", "input %q is given twice", clip(t.name))
@@ -179,6 +172,43 @@ func (w *work) fillTensors(r *route, inputs []tensor, maxRows int) error {
 		}
 	}
 	return nil
+}
+
+// shapeOf gives the number of rows that all tensors agree on, and holds the request to what some arm can read before
+// any row is made: as in decodePredict, what it takes is in proportion to its size.
+func (w *work) shapeOf(r *route, inputs []tensor, maxRows int) (rows int, err error) {
+	rows = -1
+	known := 0
+	given := map[string]bool{}
+	for i := range inputs {
+		t := &inputs[i]
+		n, err := t.rows()
+		if err != nil {
+			return 0, err
+		}
+		if rows >= 0 && n != rows {
+			return 0, badRequest("bad_tensor", "input %q: %d rows, input %q has %d", clip(t.name), n, clip(inputs[0].name), rows)
+		}
+		rows = n
+		given[t.name] = true
+		if _, ok := r.names[t.name]; ok {
+			known++
+		} else if !r.ignored[t.name] {
+			w.addUnknown([]byte(t.name))
+		}
+	}
+	switch {
+	case rows > maxRows:
+		return 0, tooLarge("inputs: %d rows > limit %d", rows, maxRows)
+	case known >= r.least || len(w.unknown) > 0:
+		return rows, nil
+	}
+	for _, in := range r.champion.model.Signature.Inputs {
+		if !given[in.Name] {
+			return 0, rowProblem(&inference.MissingFeature{Feature: in.Name}, 0, rows)
+		}
+	}
+	return rows, nil
 }
 
 func (t *tensor) rows() (int, error) {
@@ -295,7 +325,7 @@ func (w *work) appendOutput(out []byte, name string, a *arm) []byte {
 	case name == outputID || name == outputPrediction && len(a.classes) > 0:
 		datatype = "BYTES"
 	case name == outputScores:
-		width = len(a.classes)
+		width = a.model.Scorer.Outputs() // 1 for a challenger that isn't multiclass like the champion
 	}
 	out = fmt.Appendf(out, `{"name":%q,"datatype":%q,"shape":[%d`, name, datatype, w.rows)
 	if width > 1 {

@@ -2,7 +2,6 @@ package serving
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -14,14 +13,12 @@ import (
 type pointQueue struct {
 	writer timeseries.Writer // nil: points are thrown away, and not counted
 	limit  int
-	failed failureLog
 
 	sending sync.Mutex // one call at a time
 
 	mu      sync.Mutex
 	waiting []timeseries.Point
 	lost    int64
-	notYet  time.Duration // the store asked to be left alone for this long
 }
 
 func newPointQueue(w timeseries.Writer, limit int) *pointQueue {
@@ -79,7 +76,6 @@ func (q *pointQueue) end(batch []timeseries.Point, err error) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.notYet = timeseries.RetryAfter(err)
 	if timeseries.IsFinal(err) {
 		q.lost += int64(len(batch))
 		return
@@ -96,19 +92,30 @@ func (q *pointQueue) dropped() int64 {
 	return q.lost
 }
 
-// run takes and sends points at each interval until ctx ends.
-func (q *pointQueue) run(ctx context.Context, every time.Duration, take func() []timeseries.Point, log *slog.Logger) {
+// left is how many points wait.
+func (q *pointQueue) left() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting)
+}
+
+// longestPause bounds how long a store may ask to be left alone.
+const longestPause = 5 * time.Minute
+
+// run takes points at each interval and sends them, until ctx ends. A store that asked for a pause gets it; points are
+// taken all the same, since each stands for its own interval.
+func (q *pointQueue) run(ctx context.Context, every time.Duration, take func() []timeseries.Point, troubles *troubles) {
+	pause := time.Duration(0)
 	for sleep(ctx, every) {
 		q.add(take())
-		q.mu.Lock()
-		pause := q.notYet
-		q.notYet = 0
-		q.mu.Unlock()
-		if pause > every && !sleep(ctx, pause-every) {
+		if pause -= every; pause > 0 {
+			continue
+		}
+		err := q.send(ctx)
+		if err != nil && ctx.Err() != nil {
 			return
 		}
-		if err := q.send(ctx); err == nil || ctx.Err() == nil {
-			q.failed.note(log, "metrics", err)
-		}
+		troubles.note("metrics", err)
+		pause = min(timeseries.RetryAfter(err), longestPause)
 	}
 }

@@ -29,7 +29,6 @@ type predictionLog struct {
 	sealed []*sealedPart // wait to be sent, oldest first
 	bytes  int           // held by both
 	seq    int
-	failed failureLog
 }
 
 type partKey struct {
@@ -161,6 +160,20 @@ func (l *predictionLog) flush(ctx context.Context, all bool) error {
 	}
 }
 
+// left is how many rows weren't sent.
+func (l *predictionLog) left() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rows := 0
+	for _, p := range l.open {
+		rows += p.rows
+	}
+	for _, p := range l.sealed {
+		rows += p.rows
+	}
+	return rows
+}
+
 func (l *predictionLog) send(ctx context.Context, p *sealedPart) error {
 	if !p.gzip {
 		packed, err := gzipped(p.data)
@@ -212,7 +225,7 @@ func (l *predictionLog) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		l.failed.note(l.server.log(), "prediction log", err)
+		l.server.troubles.note("prediction log", err)
 		if err != nil && !sleep(ctx, l.server.cfg.LogAgeCanary) {
 			return
 		}

@@ -38,6 +38,7 @@ type settings struct {
 	stickyBy string
 	id       string   // column that names a row; logged as row_id
 	known    []string // columns that a request may carry without any version reading them
+	others   []string // the same, of the data's contract
 	sample   float64  // share of predictions that is logged
 }
 
@@ -46,6 +47,11 @@ func settingsOf(m *spec.Model) settings {
 	for _, name := range []string{m.Serving.StickyBy, m.Data.ID, m.Data.Time, m.Data.Group} {
 		if name != "" {
 			s.known = append(s.known, name)
+		}
+	}
+	if m.Data.Contract != nil {
+		for _, c := range m.Data.Contract.Columns {
+			s.others = append(s.others, c.Name)
 		}
 	}
 	return s
@@ -58,14 +64,17 @@ type route struct {
 	champion   *arm // nil: nothing to answer with yet
 	challenger *arm // nil: none
 	weight     float64
-	leaseUntil time.Time // the weight is 0 from here on
+	leaseUntil time.Time // the weight is 0 from here on, by the clocks of all
+	leaseEnds  time.Time // and from here on: the lease's length after its entry was read, by this process's own clock
 	settings   settings
 	salt       uint64 // of the sticky hash
 
-	names  map[string]int // what a request may name -> its place in a row
-	order  []string       // the same by place: the champion's features first, in its signature's order
-	sticky int            // place of the sticky field; -1: at random
-	rowID  int            // place of the row's id; -1: none
+	names   map[string]int  // what a request may name -> its place in a row
+	order   []string        // the same by place: the champion's features first, in its signature's order
+	ignored map[string]bool // what a request may name besides, and nothing reads
+	least   int             // a row with fewer features than this lacks some for every arm
+	sticky  int             // place of the sticky field; -1: at random
+	rowID   int             // place of the row's id; -1: none
 
 	fresh *freshness
 }
@@ -89,13 +98,15 @@ type input struct {
 
 // newRoute lays out the rows of a route. Challenger may be nil; champion only if challenger is.
 func newRoute(model string, champion, challenger *version, set settings) *route {
-	r := &route{model: model, settings: set, names: map[string]int{}, sticky: -1, rowID: -1}
+	r := &route{model: model, settings: set, names: map[string]int{}, ignored: map[string]bool{}, sticky: -1, rowID: -1}
 	if champion != nil {
 		r.champion = r.newArm(timeseries.ArmChampion, champion)
+		r.least = len(r.champion.inputs)
 	}
 	if challenger != nil {
 		r.challenger = r.newArm(timeseries.ArmChallenger, challenger)
 		r.salt = stickySalt(model, challenger.number)
+		r.least = min(r.least, len(r.challenger.inputs))
 	}
 	for _, name := range set.known {
 		r.place(name)
@@ -106,7 +117,15 @@ func newRoute(model string, champion, challenger *version, set settings) *route 
 	if set.id != "" {
 		r.rowID = r.place(set.id)
 	}
+	r.ignore(set.others)
 	return r
+}
+
+// ignore lets requests carry names that nothing reads.
+func (r *route) ignore(names []string) {
+	for _, name := range names {
+		r.ignored[name] = true
+	}
 }
 
 func (r *route) newArm(name string, v *version) *arm {
@@ -139,9 +158,9 @@ func (r *route) place(name string) int {
 }
 
 // challenged says whether the challenger may answer anything now: it has weight, its lease runs, and the ledger was
-// read recently enough to trust both.
+// read recently enough to trust both. A clock that is slow, or set back, can't prolong the lease beyond its length.
 func (r *route) challenged(now time.Time) bool {
-	return r.challenger != nil && r.weight > 0 && now.Before(r.leaseUntil) && r.fresh.within(now)
+	return r.challenger != nil && r.weight > 0 && now.Before(r.leaseUntil) && now.Before(r.leaseEnds) && r.fresh.within(now)
 }
 
 // encode writes one row to dst, a place per input. Errors are *inference.MissingFeature and *inference.FeatureType.

@@ -39,7 +39,7 @@ type Server struct {
 	beat     chan struct{} // wakes the heartbeat
 	beating  sync.Mutex
 	works    sync.Pool
-	failures failureLog
+	troubles *troubles // of the gateway as a whole; each follower has its own
 }
 
 // New makes a gateway and its state folder. It makes no call to a store.
@@ -61,11 +61,13 @@ func New(cfg Config, ports Ports) (*Server, error) {
 	}
 	ports = ports.withDefaults()
 	started := ports.Clock()
+	troubles := newTroubles(ports.Log, ports.Clock)
+	d.unkept = func(err error) { troubles.note("state folder", err) }
 	s := &Server{
 		cfg: cfg, ports: ports, started: started, disk: d, ids: newPredictionIDs(cfg.ID, started),
 		followers: map[string]*follower{}, gate: newGate(cfg.MaxInFlight, cfg.MaxMemory), counters: newCounterSet(),
 		points: newPointQueue(ports.Series, cfg.MetricBacklog), beat: make(chan struct{}, 1),
-		works: sync.Pool{New: func() any { return &work{} }},
+		works: sync.Pool{New: func() any { return &work{} }}, troubles: troubles,
 	}
 	s.table.Store(&table{})
 	s.metrics = newMetrics(s)
@@ -89,7 +91,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	follow()
 	tasks.Go(func() { s.runHeartbeat(ctx) })
-	tasks.Go(func() { s.points.run(ctx, s.cfg.FlushMetrics, s.takePoints, s.log()) })
+	tasks.Go(func() { s.points.run(ctx, s.cfg.FlushMetrics, s.takePoints, s.troubles) })
 	tasks.Go(func() { s.logged.run(ctx) })
 	for {
 		s.discover(ctx)
@@ -122,7 +124,7 @@ func (s *Server) restore(ctx context.Context) {
 	if len(models) == 0 {
 		found, err := s.disk.models()
 		if err != nil {
-			s.log().Warn("no routing state from disk", "error", err)
+			s.troubles.note("state folder", err)
 		}
 		models = found
 	}
@@ -143,14 +145,14 @@ func (s *Server) discover(ctx context.Context) error {
 	}
 	listing, cancel := context.WithTimeout(ctx, s.cfg.ReadTimeout)
 	defer cancel()
-	models, err := registry.Models(listing, s.ports.Store)
+	models, err := registry.NewModels(listing, s.ports.Store, s.follows)
 	if err != nil {
 		if ctx.Err() == nil {
-			s.failures.note(s.log(), "discover models", err)
+			s.troubles.note("discover models", err)
 		}
 		return fmt.Errorf("discover models: %w", err)
 	}
-	s.failures.note(s.log(), "discover models", nil)
+	s.troubles.note("discover models", nil)
 	for _, model := range models {
 		if f, added := s.follow(model); added {
 			f.restore(ctx)
@@ -170,6 +172,12 @@ func (s *Server) follow(model string) (f *follower, added bool) {
 	f = s.newFollower(model)
 	s.followers[model] = f
 	return f, true
+}
+
+func (s *Server) follows(model string) bool {
+	s.following.Lock()
+	defer s.following.Unlock()
+	return s.followers[model] != nil
 }
 
 // all are the followers by model.
@@ -230,47 +238,29 @@ func (s *Server) takePoints() []timeseries.Point {
 	return s.counters.points(s.cfg.ID, s.ports.Clock())
 }
 
-// flush sends what is left when everything else has stopped.
+// flush sends what is left when everything else has stopped: all at once, so that a store that hangs costs only what
+// is its own.
 func (s *Server) flush() {
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.FlushTimeout)
 	defer cancel()
 	s.points.add(s.takePoints())
-	err := errors.Join(s.points.send(ctx), s.logged.flush(ctx, true), s.heartbeat(ctx, 0))
-	if err != nil {
-		s.log().Warn("not everything was sent before the end", "error", err)
+	var tasks sync.WaitGroup
+	for _, task := range []struct {
+		name string
+		send func() error
+		left func() int
+	}{
+		{"metrics", func() error { return s.points.send(ctx) }, s.points.left},
+		{"prediction log", func() error { return s.logged.flush(ctx, true) }, s.logged.left},
+		{"last heartbeat", func() error { return s.heartbeat(ctx, 0) }, func() int { return 1 }},
+	} {
+		tasks.Go(func() {
+			if err := task.send(); err != nil {
+				s.log().Warn("not everything was sent before the end", "what", task.name, "lost", task.left(), "error", err)
+			}
+		})
 	}
-}
-
-// challengerFailed logs a challenger's failure, at most once per distinct text until it recovers.
-func (s *Server) challengerFailed(r *route, err error) {
-	s.failures.note(s.log(), "challenger "+r.model, err)
+	tasks.Wait()
 }
 
 func (s *Server) log() *slog.Logger { return s.ports.Log }
-
-// failureLog logs each failure when it begins, changes or ends, not each time it is met.
-type failureLog struct {
-	mu   sync.Mutex
-	last map[string]string
-}
-
-func (l *failureLog) note(log *slog.Logger, what string, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
-	if l.last[what] == text {
-		return
-	}
-	if l.last == nil {
-		l.last = map[string]string{}
-	}
-	l.last[what] = text
-	if err != nil {
-		log.Warn("failed", "what", what, "error", err)
-	} else {
-		log.Info("recovered", "what", what)
-	}
-}

@@ -90,7 +90,7 @@ func (s *Server) scores(w *work, r *route, now time.Time) *problem {
 	if asked.rows > 0 {
 		r.challenger.observe(asked.rows, asked.failed, asked.failed > 0 && p == nil, asked.latency)
 		if asked.failed > 0 {
-			s.challengerFailed(r, asked.err)
+			s.troubles.noteRequest("challenger of "+r.model, withoutValues(asked.err))
 		}
 	}
 	if own > 0 || p != nil {
@@ -184,6 +184,14 @@ func (s *Server) askChallenger(w *work, r *route) armOutcome {
 	return asked
 }
 
+// withoutValues is an error of an arm without what the request said.
+func withoutValues(err error) error {
+	if e, ok := err.(*inference.FeatureType); ok {
+		return fmt.Errorf("feature %q: want %s", e.Feature, e.Want)
+	}
+	return err
+}
+
 func (w *work) fallBack(row int, asked *armOutcome, err error) {
 	asked.failed++
 	if asked.err == nil {
@@ -209,7 +217,7 @@ func (s *Server) askChampion(w *work, r *route) (*problem, time.Duration) {
 	err := w.ask(r.champion, 1, len(w.champion))
 	latency := s.ports.Clock().Sub(start)
 	if err != nil {
-		s.log().Error("the champion failed", "model", r.model, "version", r.champion.number, "error", err)
+		s.troubles.noteRequest("champion of "+r.model, err)
 		return &problem{Status: http.StatusInternalServerError, Code: "scoring_failed",
 			Message: fmt.Sprintf("model %q version %d could not score the request", r.model, r.champion.number)}, latency
 	}
