@@ -32,12 +32,23 @@ type InfluxConfig struct {
 func (c InfluxConfig) Validate() error {
 	u, err := url.Parse(c.URL)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return fmt.Errorf("influx: url %q, want http://host:port or https://host:port", c.URL)
+		return fmt.Errorf("influx: url %q, want http://host:port or https://host:port", withoutUser(c.URL))
+	}
+	if u.User != nil { // it would be in every error of every call
+		return errors.New("influx: the url holds a user or password: they belong in the token, user:password for InfluxDB 1.8")
 	}
 	if c.Bucket == "" {
 		return errors.New(`influx: no bucket given; on InfluxDB 1.8 it is "database/policy"`)
 	}
 	return nil
+}
+
+// withoutUser is an address for an error: what stands before an @ may be a password.
+func withoutUser(address string) string {
+	if _, host, found := strings.Cut(address, "@"); found {
+		return "...@" + host
+	}
+	return address
 }
 
 // Influx is a store in InfluxDB 1.8 or 2.x. It is safe for concurrent use.

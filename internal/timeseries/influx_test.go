@@ -124,3 +124,15 @@ func someQuery() timeseries.Query {
 	return timeseries.Query{Measurement: "m", Tags: map[string]string{"model": "flight-delay"},
 		GroupBy: []string{"arm"}, Start: time.Unix(100, 0), Stop: time.Unix(200, 0)}
 }
+
+func TestInfluxConfigKeepsPasswordsOutOfAddressesAndErrors(t *testing.T) {
+	for _, c := range []struct{ url, says string }{
+		{"http://ana:geheim@influx:8086", "belong in the token"},
+		{"ana:geheim@influx:8086", `url "...@influx:8086", want http://`},
+		{"influx:8086", `url "influx:8086", want http://`},
+	} {
+		_, err := timeseries.NewInflux(timeseries.InfluxConfig{URL: c.url, Bucket: "db/rp"})
+		require.ErrorContains(t, err, c.says)
+		require.NotContains(t, err.Error(), "geheim")
+	}
+}
