@@ -100,9 +100,16 @@ func (d *evaluated) judge(s *EvaluateSummary) error {
 		JudgedRows: s.JudgedRows, MinRows: d.spec.Split.Test.MinRows,
 	}
 	if d.old != nil {
+		var groups []int32 // rows of a group resemble each other, so the bootstrap draws them together
+		if d.spec.Data.Group != "" {
+			var err error
+			if groups, _, err = groupsOf(d.rows, "data.group", d.spec.Data.Group); err != nil {
+				return err
+			}
+		}
 		c, err := evaluation.Duel{
 			Task: d.spec.Task, Classes: d.classes, Y: d.y, Champion: d.old, Challenger: d.p,
-			ChampionThreshold: d.champion.Signature.Threshold, ChallengerThreshold: d.challenger.Signature.Threshold,
+			ChampionThreshold: d.champion.Signature.Threshold, ChallengerThreshold: d.challenger.Signature.Threshold, Groups: groups,
 		}.Bootstrap(gates.Champion.Metric, gates.Champion.Confidence, bootstrapResamples, d.spec.Split.Seed)
 		switch {
 		case errors.Is(err, evaluation.ErrUndefined):
@@ -114,7 +121,7 @@ func (d *evaluated) judge(s *EvaluateSummary) error {
 		}
 	}
 	if gates.Disparity != nil && d.rows.Rows > 0 {
-		groups, names, err := groupsOf(d.rows, gates.Disparity.By)
+		groups, names, err := groupsOf(d.rows, "gates.disparity.by", gates.Disparity.By)
 		if err != nil {
 			return err
 		}
@@ -129,10 +136,10 @@ func (d *evaluated) judge(s *EvaluateSummary) error {
 }
 
 // groupsOf is the group of each row as an index of names; -1 where the column is null.
-func groupsOf(t *dataset.Table, column string) (groups []int32, names []string, err error) {
+func groupsOf(t *dataset.Table, field, column string) (groups []int32, names []string, err error) {
 	c, ok := t.Column(column)
 	if !ok {
-		return nil, nil, fmt.Errorf("gates.disparity.by: no column %q; the data has %v", column, t.Names())
+		return nil, nil, fmt.Errorf("%s: no column %q; the data has %v", field, column, t.Names())
 	}
 	label := inference.Labeller(c)
 	index := map[string]int32{}
