@@ -104,6 +104,65 @@ func TestTheLowerBoundHoldsAsOftenAsItSays(t *testing.T) {
 	assert.InDelta(t, 0.95*contests, held, error4)
 }
 
+// Forty customers of ten rows each, on which a model is right on all or on none: forty observations, not four hundred.
+func TestTheLowerBoundHoldsWhereRowsOfAGroupAreAlike(t *testing.T) {
+	const contests, groups, size = 200, 40, 10
+	draw := rand.New(rand.NewPCG(8, 8))
+	held, naive := 0, 0
+	for i := range contests {
+		d := Duel{Task: spec.Binary, Classes: 2, ChampionThreshold: 0.5, ChallengerThreshold: 0.5}
+		for group := range groups {
+			champion, challenger := draw.Float64() < 0.70, draw.Float64() < 0.75
+			for range size {
+				y := float64(draw.IntN(2))
+				said := map[bool]float64{true: y, false: 1 - y}
+				d.Y, d.Groups = append(d.Y, y), append(d.Groups, int32(group))
+				d.Champion, d.Challenger = append(d.Champion, said[champion]), append(d.Challenger, said[challenger])
+			}
+		}
+		c, err := d.Bootstrap(Accuracy, 0.95, 200, uint64(i))
+		require.NoError(t, err)
+		if c.Lower <= 0.05 {
+			held++
+		}
+		d.Groups = nil
+		if c, err = d.Bootstrap(Accuracy, 0.95, 200, uint64(i)); err == nil && c.Lower <= 0.05 {
+			naive++
+		}
+	}
+	assert.InDelta(t, 0.95*contests, held, 4*math.Sqrt(0.95*0.05*contests))
+	assert.Less(t, naive, 160, "rows drawn one by one claim more than they know")
+}
+
+func TestGroupsOfOneAreRows(t *testing.T) {
+	d := contest(200, 0.5, 0.6, 3)
+	rows, err := d.Bootstrap(ROCAUC, 0.95, 100, 1)
+	require.NoError(t, err)
+	d.Groups = make([]int32, 200)
+	for i := range d.Groups {
+		d.Groups[i] = -1
+	}
+	alone, err := d.Bootstrap(ROCAUC, 0.95, 100, 1)
+	require.NoError(t, err)
+	assert.Equal(t, rows, alone)
+	clear(d.Groups)
+	_, err = d.Bootstrap(ROCAUC, 0.95, 100, 1)
+	require.ErrorIs(t, err, ErrUndefined)
+	assert.ErrorContains(t, err, "1 groups < 10")
+	d.Groups = d.Groups[1:]
+	_, err = d.Bootstrap(ROCAUC, 0.95, 100, 1)
+	require.ErrorContains(t, err, "groups: observed 199, expected one for each of 200 rows")
+}
+
+func TestAHighConfidenceTakesMoreResamples(t *testing.T) {
+	d := contest(300, 0.5, 0.6, 3)
+	for confidence, want := range map[float64]int{0.5: 100, 0.95: 400, 0.99: 2000, 0.99999: maxResamples} {
+		c, err := d.Bootstrap(Accuracy, confidence, 100, 1)
+		require.NoError(t, err)
+		assert.InDelta(t, want, c.Resamples, 1, "confidence %g", confidence)
+	}
+}
+
 func TestAComparisonWithoutAValueSaysSo(t *testing.T) {
 	oneClass := contest(100, 0.5, 0.5, 5)
 	clear(oneClass.Y)
