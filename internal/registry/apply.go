@@ -200,7 +200,9 @@ func (s *State) undecided(c Command, d *Decided) (Version, error) {
 	return v, nil
 }
 
-// startCanary gives an approved version its first share of traffic beside the champion.
+// startCanary gives an approved version its first share of traffic beside the champion. A challenger whose lease is
+// over has no traffic and nobody who renews it (its first entry can have reached the store after its own run gave up):
+// it gives way.
 func (s *State) startCanary(c Command) error {
 	w := c.Canary
 	v, err := s.approvedVersion(c, w.Version)
@@ -210,11 +212,15 @@ func (s *State) startCanary(c Command) error {
 	if s.Champion == 0 {
 		return s.refuse(c, "there is no champion to compare version %d with: promote it", v.Number)
 	}
-	if s.Challenger != 0 {
+	if s.Challenger == v.Number || s.Challenger != 0 && c.Time.Before(s.Lease.Until) {
 		return s.conflict(c, "challenger", versionName(s.Challenger), versionName(0))
 	}
 	if v.Status != StatusApproved {
 		return s.refuse(c, "version %d is %s, want %s", v.Number, v.Status, StatusApproved)
+	}
+	if left, ok := s.Version(s.Challenger); ok {
+		left.Status = StatusRolledBack
+		s.set(left)
 	}
 	if err := s.lease(c); err != nil {
 		return err

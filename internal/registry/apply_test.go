@@ -107,6 +107,28 @@ func canary2(t *testing.T) *story {
 	return st.do(st.approve(2)).do(start(2))
 }
 
+func TestAChallengerWhoseLeaseIsOverGivesWay(t *testing.T) {
+	st := canary2(t)
+	st.do(register(3, "pass"))
+	st.do(st.approve(3))
+	next := start(3)
+	next.Canary.Run, next.Canary.LeaseUntil = "run-2", clock(2000)
+	next.Time = clock(999)
+	_, err := st.try(next)
+	var conflict *registry.Conflict
+	require.ErrorAs(t, err, &conflict, "its lease still runs")
+
+	next.Time = clock(1000)
+	st.do(next)
+	require.Equal(t, 3, st.s.Challenger)
+	require.Equal(t, registry.StatusRolledBack, st.s.Versions[1].Status)
+	require.Equal(t, "run-2", st.s.Lease.Run)
+	for _, late := range []registry.Command{promote(2), rollback(2, 0), canary(registry.KindCanaryWeight, 2, 0.5, "run-1")} {
+		_, err := st.try(late)
+		require.ErrorAs(t, err, &conflict, "%s", late)
+	}
+}
+
 func TestFirstVersionIsPromotedWithoutACanary(t *testing.T) {
 	st := champion1(t)
 	require.Equal(t, 1, st.s.Champion)
