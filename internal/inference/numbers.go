@@ -79,7 +79,7 @@ func (s *special) UnmarshalJSON(data []byte) error {
 	}
 	v, err := strconv.ParseFloat(string(data), 32)
 	if err != nil {
-		return fmt.Errorf("observed %.40s, want a number", data)
+		return fmt.Errorf("observed %.40q, want a number", data)
 	}
 	*s = special(v)
 	return nil

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/spec"
@@ -78,7 +79,7 @@ func listing(dir string) []string {
 	}
 	var found []string
 	for _, e := range entries[:min(most, len(entries))] {
-		name := e.Name()
+		name := strings.ToValidUTF8(e.Name(), "\uFFFD")
 		if info, err := e.Info(); err == nil {
 			switch {
 			case e.IsDir():

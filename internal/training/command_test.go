@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/spec"
@@ -201,14 +203,50 @@ func TestCommandGarbageIsBounded(t *testing.T) {
 		t.Errorf("observed %d lines, want %d", len(script.Tail), tailLines)
 	}
 	for _, line := range script.Tail {
-		if len(line) > tailLine+100 {
-			t.Errorf("observed a line of %d bytes", len(line))
+		if len(line) > tailLine+100 || !utf8.ValidString(line) {
+			t.Errorf("observed a line of %d bytes: %.40q", len(line), line)
 		}
 	}
 	if len(err.Error()) > 20_000 {
 		t.Errorf("observed an error of %d bytes", len(err.Error()))
 	}
 }
+
+// size counts what is written to it.
+type size int
+
+func (s *size) Write(b []byte) (int, error) {
+	*s += size(len(b))
+	return len(b), nil
+}
+
+func TestCommandFloodIsCut(t *testing.T) {
+	var stored size
+	var last []byte
+	log := newProgramLog(io.MultiWriter(&stored, writerFunc(func(b []byte) { last = bytes.Clone(b) })), nil)
+	line := bytes.Repeat([]byte("y"), 1<<20)
+	line[len(line)-1] = '\n'
+	log.read(io.LimitReader(repeat(line), 80<<20), false)
+	log.line([]byte("the end\n"), true, false)
+	if stored > mostLog+size(len(logCut)) || string(last) != logCut {
+		t.Errorf("observed %d bytes, the last of them %.40q, want at most %d and that it was cut", stored, last, mostLog)
+	}
+	if tail := log.lines(); tail[len(tail)-1] != "the end" {
+		t.Errorf("observed %q, want the last line whatever was cut", tail[len(tail)-1])
+	}
+}
+
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(b []byte) (int, error) {
+	f(b)
+	return len(b), nil
+}
+
+// repeat reads the same bytes for ever.
+type repeat []byte
+
+func (r repeat) Read(b []byte) (int, error) { return copy(b, r), nil }
 
 // alive reports whether a process exists and isn't a zombie.
 func alive(t *testing.T, pid int) bool {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"sync"
 )
 
@@ -16,12 +17,19 @@ const (
 	tailLine    = 2 << 10  // bytes kept of each
 	longestLine = 64 << 10 // bytes of a line that may be progress; longer ones pass to the log in pieces
 	mostMetrics = 100      // of one progress line
+	metricName  = 100      // bytes of a metric's name; longer ones are left out
+
+	// mostLog is how much of a program's output is kept. A loop that prints could fill the worker's disk in a minute, and
+	// the log is uploaded whole; what counts at the end is in the tail.
+	mostLog = 64 << 20
+	logCut  = "leanloop: the log is cut here, at 64 MiB; the last lines are in the run's error\n"
 )
 
 // programLog takes what the program prints. It is safe for concurrent use.
 type programLog struct {
 	mutex  sync.Mutex
-	to     io.Writer // nil after it failed: a full log disk doesn't end a training
+	to     io.Writer // nil after it failed, or was given mostLog: a full log disk doesn't end a training
+	room   int       // bytes that to still takes
 	tail   []string
 	report func(Progress)
 	last   Progress
@@ -31,7 +39,7 @@ func newProgramLog(to io.Writer, report func(Progress)) *programLog {
 	if report == nil {
 		report = func(Progress) {}
 	}
-	return &programLog{to: to, report: report}
+	return &programLog{to: to, room: mostLog, report: report}
 }
 
 // read takes one of the program's streams to its end. progress says whether lines of it may be progress.
@@ -62,18 +70,29 @@ func (l *programLog) line(line []byte, start, mayBeProgress bool) {
 			return
 		}
 	}
-	if l.to != nil {
-		if _, err := l.to.Write(line); err != nil {
-			l.to = nil
-		}
-	}
+	l.write(line)
 	if text := bytes.TrimRight(line, "\r\n"); start && len(bytes.TrimSpace(text)) > 0 {
 		l.keep(text)
 	}
 }
 
+func (l *programLog) write(line []byte) {
+	if l.to == nil {
+		return
+	}
+	cut := len(line) > l.room
+	if cut {
+		line = []byte(logCut)
+	}
+	l.room -= len(line)
+	if _, err := l.to.Write(line); err != nil || cut {
+		l.to = nil
+	}
+}
+
+// keep keeps the text of a line for errors, which travel as text: what isn't UTF-8 is replaced.
 func (l *programLog) keep(text []byte) {
-	kept := string(text[:min(len(text), tailLine)])
+	kept := strings.ToValidUTF8(string(text[:min(len(text), tailLine)]), "\uFFFD")
 	if len(text) > tailLine {
 		kept += fmt.Sprintf("... (%d bytes or more)", len(text))
 	}
@@ -121,7 +140,7 @@ func parseProgress(line []byte) (Progress, bool) {
 		}
 	}
 	for name, value := range fields.Metrics {
-		if number, ok := metricValue(value); ok && len(p.Metrics) < mostMetrics {
+		if number, ok := metricValue(value); ok && len(p.Metrics) < mostMetrics && len(name) <= metricName {
 			if p.Metrics == nil {
 				p.Metrics = map[string]float64{}
 			}
