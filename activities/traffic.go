@@ -68,16 +68,28 @@ type Traffic struct {
 }
 
 // Set gives the challenger its weight until the lease, and renews it.
+//
+// A step that is asked again with another weight or lease, since nobody knew whether it was written, may find that it
+// was: as it was asked then, with a weight that a person has paused since, or a lease that is over by now. Then what is
+// asked now is set by an entry behind it.
 func (t *Traffic) Set(ctx context.Context, in TrafficInput) (LedgerOutput, error) {
-	kind := registry.KindCanaryWeight
-	if in.Start {
-		kind = registry.KindCanaryStarted
-	}
-	return t.do(ctx, in.Model, registry.Command{
-		Key: in.Key, Kind: kind, Actor: "leanloop:" + in.Run, Via: "canary", Time: t.Lake.Now().UTC(),
+	c := registry.Command{
+		Key: in.Key, Kind: registry.KindCanaryWeight, Actor: "leanloop:" + in.Run, Via: "canary", Time: t.Lake.Now().UTC(),
 		Guard:  registry.Guard{Epoch: &in.Epoch},
 		Canary: &registry.CanaryWeight{Version: in.Version, Weight: in.Weight, LeaseUntil: in.Lease, Run: in.Run},
-	})
+	}
+	if in.Start {
+		c.Kind = registry.KindCanaryStarted
+	}
+	e, err := t.Lake.Ledger(in.Model).Do(ctx, c)
+	if err != nil {
+		return LedgerOutput{}, ledgerError(err)
+	}
+	if was := e.Command.Canary; e.Replayed && (was.Weight != in.Weight || !was.LeaseUntil.Equal(in.Lease)) {
+		c.Key, c.Kind = fmt.Sprintf("%s/%d", in.Key, in.Lease.UnixNano()), registry.KindCanaryWeight
+		return t.do(ctx, in.Model, c)
+	}
+	return LedgerOutput{Seq: e.Seq, Hash: e.Hash, Epoch: e.State.Epoch}, nil
 }
 
 // Promote makes the version the champion.
