@@ -247,7 +247,7 @@ func (m *Monitors) truth(ctx context.Context, w watched, contract *spec.Contract
 func (w watched) labels(t *dataset.Table, spell func(string) string, wanted map[string]bool, into map[string]float64) error {
 	ids, ok := t.Column(w.labelColumn())
 	if !ok {
-		return permanent(ErrorData, fmt.Errorf("labels match by %s, and the file has no such column: it has %v", w.labelColumn(), t.Names()))
+		return nil // rows that name no prediction label none: without an id that is every file of a data set
 	}
 	target, ok := t.Column(w.spec.Data.Target)
 	if !ok {
