@@ -292,11 +292,17 @@ func TestWarnings(t *testing.T) {
 		"budget without a price":       {"budget: {per_run: 5 USD}\n", "budget.cost_per_hour isn't set"},
 		"no trigger":                   {"retrain: {on: []}\n", "only people start runs"},
 		"a trigger that nothing pulls": {"monitor: {drift: {every: 0s}}\n", "monitor.drift.every is 0s: retrain.on names drift, which nothing watches"},
-		"few rows to judge":            {"split: {test: {min_rows: 20}}\n", "split.test.min_rows is 20: a comparison on fewer than 50 rows says little"},
-		"all traffic at once":          {"canary: {steps: [{weight: 100%}]}\n", "the champion gets no traffic to compare with"},
+		"outcomes that find nothing": {"metadata: {name: churn}\ndata: {prefix: s3://lake/churn/, target: left, contract: {columns: [{name: left, type: integer}]}}\n",
+			"no outcome finds its prediction"},
+		"few rows to judge":   {"split: {test: {min_rows: 20}}\n", "split.test.min_rows is 20: a comparison on fewer than 50 rows says little"},
+		"all traffic at once": {"canary: {steps: [{weight: 100%}]}\n", "the champion gets no traffic to compare with"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m, err := Parse("x", withField(c.src))
+			src := []byte(c.src)
+			if !strings.HasPrefix(c.src, "metadata:") {
+				src = withField(c.src)
+			}
+			m, err := Parse("x", src)
 			require.NoError(t, err)
 			require.Contains(t, strings.Join(m.Warnings(), "\n"), c.want)
 		})

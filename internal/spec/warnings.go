@@ -29,6 +29,9 @@ func (m *Model) Warnings() []string {
 	if m.Data.ID == "" {
 		warn("data.id isn't set: a row is known by its content, and two equal rows are one")
 	}
+	if l := m.Data.Labels; l.Match == "prediction_id" && m.Monitor.Quality.Every > 0 && m.lacks(l.Match) {
+		warn("data.labels.match is prediction_id and the contract has no column of that name: no outcome finds its prediction, so quality is never judged")
+	}
 	if m.Data.Labels.MinCoverage == 0 {
 		warn("data.labels.min_coverage is 0: quality is judged even where hardly any outcome is known")
 	}
@@ -56,4 +59,10 @@ func (m *Model) Warnings() []string {
 		warn("retrain.on is empty: only people start runs")
 	}
 	return out
+}
+
+// lacks reports whether there is a contract, and no such column in it.
+func (m *Model) lacks(column string) bool {
+	c := m.Data.Contract
+	return c != nil && len(c.Columns) > 0 && !slices.ContainsFunc(c.Columns, func(r ColumnRule) bool { return r.Name == column })
 }
