@@ -29,6 +29,7 @@ func TestRunsAndServingOutliveKills(t *testing.T) {
 		trainsAfterAKill(t, dev, m)
 	})
 	t.Run("a canary ends by itself after everything was killed", func(t *testing.T) {
+		watch := m.Begin(t, "ben", "watch", m.name) // a terminal that somebody leaves open through all of it
 		m.approved(t, 2)
 		before := m.exposed(t)
 		dev.KillAll(t)
@@ -36,6 +37,7 @@ func TestRunsAndServingOutliveKills(t *testing.T) {
 		m.Stack = dev.Stack
 		m.asks(t, flights(3, 500))
 		endsByItself(t, m, before.Seq)
+		watch().Want(t, 0)
 	})
 }
 

@@ -253,7 +253,8 @@ func explain(err error, what string, within time.Duration) error {
 	var slow *client.WorkflowUpdateServiceTimeoutOrCanceledError
 	var deadline *serviceerror.DeadlineExceeded
 	var unready *serviceerror.WorkflowNotReady
-	if errors.As(err, &slow) || errors.As(err, &deadline) || errors.As(err, &unready) || errors.Is(err, context.DeadlineExceeded) {
+	var unpolled *serviceerror.FailedPrecondition // a query: "no poller seen for task queue recently"
+	if errors.As(err, &slow) || errors.As(err, &deadline) || errors.As(err, &unready) || errors.As(err, &unpolled) || errors.Is(err, context.DeadlineExceeded) {
 		return &silentWorkerError{what: what, within: within, err: err}
 	}
 	return fmt.Errorf("%s: %w", what, err)
