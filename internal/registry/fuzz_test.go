@@ -71,3 +71,24 @@ func FuzzDecodeManifest(f *testing.F) {
 		}
 	})
 }
+
+// FuzzDecodeRouting holds a follower to: no panic, and nothing to route by that makes no sense, whatever is stored.
+func FuzzDecodeRouting(f *testing.F) {
+	f.Add([]byte(`{"format":1,"seq":2,"state":{"model":"m1","champion":1,"challenger":2,"weight":0.5,"lease":{"expires_at":"2026-01-01T00:00:00Z"},"versions":[{"number":1,"artifact":"00"},{"number":2}]}}`))
+	f.Add([]byte(`{"format":7,"min_reader":1,"state":{"model":"m1","weight":1e300}}`))
+	f.Add([]byte(`{"state":null}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		r, err := decodeRouting(raw, "m1")
+		if err != nil {
+			return
+		}
+		if !(r.Weight >= 0 && r.Weight <= 1) || r.Weight > 0 && r.Challenger == (Slot{}) {
+			t.Fatalf("weight %v for challenger %+v", r.Weight, r.Challenger)
+		}
+		for _, slot := range []Slot{r.Champion, r.Challenger} {
+			if slot.Number != 0 && checkDigest("artifact", slot.Artifact) != nil {
+				t.Fatalf("routes to %+v", slot)
+			}
+		}
+	})
+}

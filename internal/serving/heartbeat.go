@@ -27,7 +27,8 @@ func (s *Server) heartbeat(ctx context.Context, ttl time.Duration) error {
 		}
 		h.Models[model] = served
 	}
-	putting, cancel := context.WithTimeout(ctx, s.cfg.ReadTimeout)
+	// One that hangs leaves time for another before the last one expires: who is alive mustn't be taken for gone.
+	putting, cancel := context.WithTimeout(ctx, min(s.cfg.ReadTimeout, (s.cfg.HeartbeatExpiry-s.cfg.Heartbeat)/2))
 	defer cancel()
 	err := registry.PutHeartbeat(putting, s.ports.Store, h)
 	if err != nil && ctx.Err() == nil {
