@@ -195,7 +195,7 @@ func (s *story) summer(ctx context.Context) (activities.LifecycleResult, error) 
 	}
 	s.result.Lifecycles = append(s.result.Lifecycles, lifecycleOf(taken))
 	if taken.Outcome != activities.Unchanged {
-		return taken, fmt.Errorf("June was not just taken in: %s (%s)", taken.Outcome, taken.Reason)
+		return taken, fmt.Errorf("run %d should only have taken June in, and ended %s: %s", taken.Number, taken.Outcome, taken.Reason)
 	}
 	id := s.next()
 	err = s.traffic.during(ctx, s.month(6), func() error {

@@ -45,9 +45,6 @@ func (t *table) add(values ...any) {
 // mark is a status in its tone.
 func mark(status string) cell { return cell{text: status, tone: toneOf(status)} }
 
-// dim is text of second rank.
-func dim(text string) cell { return cell{text: text, tone: toneDim} }
-
 // table draws a table. Nothing stands behind the last cell of a row.
 func (p *page) table(t *table) {
 	widths := make([]int, len(t.header))
