@@ -113,7 +113,7 @@ func score(t *testing.T, m *spec.Model, written []byte, rows *dataset.Table) eva
 	model, err := inference.NewModel(s, file)
 	require.NoError(t, err)
 
-	y, _, err := dataset.Labels(rows, m.Data.Target, m.Data.Positive, m.Task)
+	y, err := s.Targets(rows)
 	require.NoError(t, err)
 	p, x := make([]float64, rows.Rows), make([]float64, len(s.Inputs))
 	for row := range rows.Rows {

@@ -31,7 +31,6 @@ const (
 	RuleColumn   = "column"    // the spec names a column that isn't there
 	RuleNoRows   = "no_rows"   // nothing left to train or judge on
 	RuleOneClass = "one_class" // the target has a single value
-	RuleTarget   = "target"    // the target doesn't fit the task
 	RuleSplit    = "split"     // the rows can't be split as asked
 )
 

@@ -2,7 +2,6 @@ package dataset
 
 import (
 	"fmt"
-	"math"
 	"strings"
 	"testing"
 	"time"
@@ -271,55 +270,6 @@ func TestPrepareRefuses(t *testing.T) {
 			require.Equal(t, test.column, data.Column)
 		})
 	}
-}
-
-func TestLabels(t *testing.T) {
-	const text = "bit,flag,word,n,three,one,hole,real,ten\n0,true,yes,1,b,x,1,0.5,10\n1,false,no,2,a,x,,1.5,9\n1,true,no,1,c,x,1,2.5,9\n"
-	nan := math.NaN()
-	tests := map[string]struct {
-		target, positive string
-		task             spec.Task
-		y                []float64
-		classes          []string
-		problem          string
-	}{
-		"zeros and ones":                   {"bit", "", spec.Binary, []float64{0, 1, 1}, []string{"0", "1"}, ""},
-		"zeros and ones, turned":           {"bit", "0", spec.Binary, []float64{1, 0, 0}, []string{"1", "0"}, ""},
-		"a boolean":                        {"flag", "", spec.Binary, []float64{1, 0, 1}, []string{"false", "true"}, ""},
-		"words":                            {"word", "no", spec.Binary, []float64{0, 1, 1}, []string{"yes", "no"}, ""},
-		"numbers, one of them positive":    {"n", "2.0", spec.Binary, []float64{0, 1, 0}, []string{"1", "2"}, ""},
-		"words without a positive":         {"word", "", spec.Binary, nil, nil, "classes no, yes, want 0 and 1, or data.positive"},
-		"a positive that no row has":       {"word", "maybe", spec.Binary, nil, nil, "one of no, yes"},
-		"three words are not binary":       {"three", "a", spec.Binary, nil, nil, "3 classes: a, b, c"},
-		"one class":                        {"one", "x", spec.Binary, nil, nil, "1 classes (x) in 3 rows"},
-		"classes are sorted":               {"three", "", spec.Multiclass, []float64{1, 0, 2}, []string{"a", "b", "c"}, ""},
-		"numbers as classes sort by value": {"ten", "", spec.Multiclass, []float64{1, 0, 0}, []string{"9", "10"}, ""},
-		"values":                           {"real", "", spec.Regression, []float64{0.5, 1.5, 2.5}, nil, ""},
-		"words have no value":              {"word", "", spec.Regression, nil, nil, "observed category, want number"},
-		"a null":                           {"hole", "", spec.Binary, nil, nil, "null in row 2"},
-		"a null value":                     {"hole", "", spec.Regression, nil, nil, "null in row 2"},
-		"no such column":                   {"gone", "", spec.Binary, nil, nil, "one of bit, flag"},
-		"no such task":                     {"bit", "", "ranking", nil, nil, "binary, multiclass or regression"},
-	}
-	table := mustRead(t, text)
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			y, classes, err := Labels(table, test.target, test.positive, test.task)
-			if test.problem != "" {
-				var data *DataError
-				require.ErrorAs(t, err, &data)
-				require.ErrorContains(t, err, test.problem)
-				return
-			}
-			require.NoError(t, err)
-			require.Equal(t, test.y, y)
-			require.Equal(t, test.classes, classes)
-		})
-	}
-	y, unknown, err := LabelsAs(table, "three", []string{"c", "b"}, spec.Multiclass)
-	require.NoError(t, err)
-	require.Equal(t, 1, unknown)
-	require.Equal(t, fmt.Sprint([]float64{1, nan, 0}), fmt.Sprint(y))
 }
 
 func TestFeatureColumns(t *testing.T) {
