@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/leanloop/leanloop/internal/objectstore"
@@ -31,8 +33,13 @@ type Sender func(ctx context.Context, l Landed) error
 type Config struct {
 	Every    time.Duration // between sweeps: 30 s
 	Discover time.Duration // between looks for models: 30 s
-	Resend   time.Duration // an object that is still undecided is told of again after this: 10 min
+	Resend   time.Duration // an object that is still undecided is told of again after this, then after twice as long: 10 min
+	Told     int           // a model's objects that are told of and undecided at once; more wait for a later sweep: 200
 }
+
+// maxPatience bounds the doubling of Resend: 2^6 times it, 10 h by default. A run may wait days for an approval, and each
+// repetition is kept in its entity's history.
+const maxPatience = 6
 
 // Sweeper lists landing prefixes and tells of what is new.
 type Sweeper struct {
@@ -43,7 +50,9 @@ type Sweeper struct {
 	log     *slog.Logger
 	hints   chan struct{}
 
-	mu     sync.Mutex
+	places atomic.Pointer[[]string] // bucket/prefix of every watch, for Handler, which must not wait for a sweep
+
+	mu     sync.Mutex // of one sweep at a time
 	models map[string]*watch
 	found  time.Time // when models were last looked for
 }
@@ -55,7 +64,18 @@ type watch struct {
 	digest string
 	bucket string
 	prefix string
-	sent   map[string]time.Time
+	told   map[string]telling // undecided objects that the model was told of
+}
+
+// telling is how often and when a model was last told of an object.
+type telling struct {
+	times int
+	last  time.Time
+}
+
+// due says that it is time to tell of it, again or for the first time.
+func (t telling) due(now time.Time, resend time.Duration) bool {
+	return t.times == 0 || now.Sub(t.last) >= resend<<min(t.times-1, maxPatience)
 }
 
 // New makes a sweeper. Nothing runs before Run.
@@ -68,6 +88,9 @@ func New(store objectstore.Store, landing objectstore.Buckets, send Sender, c Co
 	}
 	if c.Resend <= 0 {
 		c.Resend = 10 * time.Minute
+	}
+	if c.Told <= 0 {
+		c.Told = 200
 	}
 	return &Sweeper{store: store, landing: landing, send: send, config: c, log: log, hints: make(chan struct{}, 1), models: map[string]*watch{}}
 }
@@ -116,7 +139,25 @@ func (s *Sweeper) Sweep(ctx context.Context, now time.Time, discover bool) error
 			trouble = append(trouble, fmt.Errorf("model %s: %w", name, err))
 		}
 	}
+	s.publish()
 	return errors.Join(trouble...)
+}
+
+// publish tells the handler where files land.
+func (s *Sweeper) publish() {
+	places := make([]string, 0, len(s.models))
+	for _, w := range s.models {
+		if w.bucket != "" {
+			places = append(places, w.bucket+"/"+w.prefix)
+		}
+	}
+	s.places.Store(&places)
+}
+
+// watches says that a key lies where some model's files land, as far as the last sweep knew.
+func (s *Sweeper) watches(bucket, key string) bool {
+	places := s.places.Load()
+	return places != nil && slices.ContainsFunc(*places, func(place string) bool { return strings.HasPrefix(bucket+"/"+key, place) })
 }
 
 func (s *Sweeper) discover(ctx context.Context) error {
@@ -131,7 +172,7 @@ func (s *Sweeper) discover(ctx context.Context) error {
 	}
 	for _, name := range names {
 		if s.models[name] == nil {
-			s.models[name] = &watch{ledger: registry.NewLedger(s.store, name), index: registry.NewIndex(s.store, name), sent: map[string]time.Time{}}
+			s.models[name] = &watch{ledger: registry.NewLedger(s.store, name), index: registry.NewIndex(s.store, name), told: map[string]telling{}}
 		}
 	}
 	return nil
@@ -151,24 +192,25 @@ func (s *Sweeper) sweep(ctx context.Context, name string, w *watch, now time.Tim
 			return nil // a folder's marker
 		}
 		id := i.Key + "#" + i.ETag + "#" + i.VersionID
+		if head.State.Seen(objectstore.URL(w.bucket, i.Key), i.ETag, i.VersionID) {
+			delete(w.told, id)
+			return nil
+		}
 		listed[id] = true
-		if head.State.Seen(objectstore.URL(w.bucket, i.Key), i.ETag, i.VersionID) || now.Sub(w.sent[id]) < s.config.Resend {
+		before := w.told[id]
+		if !before.due(now, s.config.Resend) || (before.times == 0 && len(w.told) >= s.config.Told) {
 			return nil
 		}
 		if err := s.send(ctx, Landed{Model: name, Bucket: w.bucket, Object: i}); err != nil {
 			return fmt.Errorf("tell of %s: %w", i.Key, err)
 		}
-		w.sent[id] = now
+		w.told[id] = telling{times: before.times + 1, last: now}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for id := range w.sent {
-		if !listed[id] {
-			delete(w.sent, id)
-		}
-	}
+	maps.DeleteFunc(w.told, func(id string, _ telling) bool { return !listed[id] }) // gone: if it comes back, it is new
 	return nil
 }
 
