@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/leanloop/leanloop/internal/evaluation"
 	"github.com/leanloop/leanloop/internal/spec"
@@ -28,7 +29,7 @@ type CardInput struct {
 	Train, Validation, Test int
 	Dropped                 string // what was left out, in words
 
-	JudgedRows int
+	JudgedRows int // that Metrics are of
 	Metrics    evaluation.Values
 	Champion   int // 0: none
 	Previous   evaluation.Values
@@ -42,14 +43,14 @@ func Card(in CardInput) []byte {
 	var b bytes.Buffer
 	m := in.Spec
 	fmt.Fprintf(&b, "# %s\n\nPredicts `%s` (%s). Owner: %s. Team: %s. Made by `%s` from spec `%.12s`.\n\n",
-		m.Metadata.Name, m.Data.Target, m.Task, orNone(m.Metadata.Owner), orNone(m.Metadata.Team), in.Lifecycle, in.SpecDigest)
+		m.Metadata.Name, m.Data.Target, m.Task, orNone(line(m.Metadata.Owner)), orNone(line(m.Metadata.Team)), in.Lifecycle, in.SpecDigest)
 	fmt.Fprintf(&b, "## Data\n\nSnapshot `%.12s`: %d rows in %d file(s)", in.Snapshot, in.Rows, in.Files)
 	if !in.From.IsZero() {
 		fmt.Fprintf(&b, ", events from %s to %s", in.From.UTC().Format(time.DateOnly), in.To.UTC().Format(time.DateOnly))
 	}
 	fmt.Fprintf(&b, ". %d rows trained it, %d validated, %d were held out; %s.\n\n", in.Train, in.Validation, in.Test, in.Dropped)
 	if len(m.Train.Command) > 0 {
-		fmt.Fprintf(&b, "Trained by `%s`.\n\n", strings.Join(m.Train.Command, " "))
+		fmt.Fprintf(&b, "Trained by `%s`.\n\n", line(strings.Join(m.Train.Command, " ")))
 	} else {
 		fmt.Fprintf(&b, "Trained by the built-in %s trainer.\n\n", m.Train.Builtin)
 	}
@@ -67,11 +68,11 @@ func Card(in CardInput) []byte {
 	}
 	if d := in.Disparity; d != nil {
 		fmt.Fprintf(&b, "\n%s differs by %.4f between groups (worst %s, best %s; %d groups judged, %d too small).\n",
-			d.Metric, d.Value, d.Worst.Name, d.Best.Name, d.Judged, d.Small)
+			d.Metric, d.Value, line(d.Worst.Name), line(d.Best.Name), d.Judged, d.Small)
 	}
 	fmt.Fprintf(&b, "\n## Gates\n\n%s\n\n", in.Verdict.Outcome)
 	for _, r := range in.Verdict.Reasons {
-		fmt.Fprintf(&b, "- %s: %s\n", r.Outcome, r.Message)
+		fmt.Fprintf(&b, "- %s: %s\n", r.Outcome, line(r.Message))
 	}
 	return b.Bytes()
 }
@@ -81,4 +82,17 @@ func orNone(s string) string {
 		return "none named"
 	}
 	return s
+}
+
+// line keeps what people and files wrote to the line that it stands on, and out of the Markdown around it.
+func line(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '`':
+			return '\''
+		case unicode.IsControl(r):
+			return ' '
+		}
+		return r
+	}, s)
 }
