@@ -3,6 +3,7 @@ package registry_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -94,7 +95,7 @@ func likelyKinds(s registry.State, v registry.Version) []registry.Kind {
 // package promises: see registrytest.Invariants for the states, and below for the steps between them.
 func TestAnySequenceOfCommandsKeepsTheInvariants(t *testing.T) {
 	reached := map[registry.Kind]int{}
-	rapid.Check(t, func(t *rapid.T) {
+	property := func(t *rapid.T) {
 		s := registry.State{Model: "flight-delay"}
 		applied := map[string]bool{}
 		for n := range rapid.IntRange(1, 150).Draw(t, "commands") {
@@ -119,11 +120,16 @@ func TestAnySequenceOfCommandsKeepsTheInvariants(t *testing.T) {
 			checkStep(t, s, next, c)
 			s = next
 		}
-	})
+	}
+	rapid.Check(t, property)
 	if testing.Short() {
 		return // too few sequences to reach everything each time
 	}
-	for _, kind := range []registry.Kind{registry.KindCanaryStarted, registry.KindCanaryWeight, registry.KindPromoted, registry.KindRolledBack} {
+	wanted := []registry.Kind{registry.KindCanaryStarted, registry.KindCanaryWeight, registry.KindPromoted, registry.KindRolledBack}
+	for more := 0; more < 20 && slices.ContainsFunc(wanted, func(k registry.Kind) bool { return reached[k] == 0 }); more++ {
+		rapid.Check(t, property) // a hundred sequences miss one of them now and then
+	}
+	for _, kind := range wanted {
 		require.Positive(t, reached[kind], "no sequence reached %s: the property says nothing", kind)
 	}
 }
