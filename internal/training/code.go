@@ -139,13 +139,16 @@ func Unpack(r io.Reader, digest, into string) error {
 	}
 	defer func() { _ = root.Close() }()
 	t, total := tar.NewReader(z), int64(0)
-	for {
+	for files := 0; ; files++ {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("unpack code %.12s: %w", digest, err)
+		}
+		if files == maxCodeFiles {
+			return fmt.Errorf("unpack code %.12s: more than %d files", digest, maxCodeFiles)
 		}
 		if total += h.Size; h.Typeflag != tar.TypeReg || total > maxCodeBytes {
 			return fmt.Errorf("unpack code %.12s: %q of type %q, %d bytes so far: want regular files of at most %d bytes in all", digest, h.Name, h.Typeflag, total, maxCodeBytes)
@@ -162,7 +165,7 @@ func unpackFile(root *os.Root, h *tar.Header, content io.Reader) error {
 			return err
 		}
 	}
-	f, err := root.OpenFile(filepath.FromSlash(h.Name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, fs.FileMode(h.Mode)&0o755)
+	f, err := root.OpenFile(filepath.FromSlash(h.Name), os.O_CREATE|os.O_EXCL|os.O_WRONLY, fs.FileMode(h.Mode)&0o755|0o600)
 	if err != nil {
 		return err
 	}
