@@ -100,17 +100,11 @@ func (l *lifecycle) handle(ctx workflow.Context) error {
 		return err
 	}
 	signals := workflow.GetSignalChannelWithOptions(ctx, SignalDecision, workflow.SignalChannelOptions{Description: "approve or reject the version that waits"})
-	workflow.Go(ctx, func(ctx workflow.Context) {
-		for {
-			var d approval.Decision
-			if !signals.Receive(ctx, &d) {
-				return
-			}
-			if _, err := l.approval.decide(ctx, d); err != nil {
-				l.note("decision refused: %s", reason(err))
-			}
-			l.describe(ctx)
+	listen(ctx, signals, func(ctx workflow.Context, d approval.Decision) {
+		if _, err := l.approval.decide(ctx, d); err != nil {
+			l.note("decision refused: %s", reason(err))
 		}
+		l.describe(ctx)
 	})
 	return nil
 }

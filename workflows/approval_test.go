@@ -135,6 +135,9 @@ func TestASignalIsJudgedLikeAnUpdate(t *testing.T) {
 func TestADecisionAtTheDeadlineIsLate(t *testing.T) {
 	s := newLifecycle(t)
 	a := s.decides(72*time.Hour+time.Minute, approval.Approve, ana, 1)
+	s.after(72*time.Hour+time.Minute, func() {
+		want(t, "status shown", query[workflows.LifecycleState](s).Approval.Status.Outcome, approval.Expired)
+	})
 	// The record of the silence takes a while: the run still waits when the decision comes.
 	s.world.decide.fails(8, errAway)
 	r, err := s.lifecycle(theRun())

@@ -16,6 +16,29 @@ func call[In, Out any](ctx workflow.Context, o workflow.ActivityOptions, activit
 	return out, err
 }
 
+// listen hands every signal of a channel to take, in a coroutine of its own. Until take has one it stays in the channel,
+// where drain finds it: a coroutine that blocks in Receive is given a signal before it runs, and a workflow that
+// continues as new in that very task would lose it.
+func listen[T any](ctx workflow.Context, signals workflow.ReceiveChannel, take func(workflow.Context, T)) {
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		for workflow.Await(ctx, func() bool { return signals.Len() > 0 }) == nil {
+			drain(ctx, signals, take)
+		}
+	})
+}
+
+// drain hands over what a channel holds now.
+func drain[T any](ctx workflow.Context, signals workflow.ReceiveChannel, take func(workflow.Context, T)) {
+	for {
+		var signal T
+		if !signals.ReceiveAsync(&signal) {
+			return
+		}
+		take(ctx, signal)
+	}
+}
+
 // reason is what an error says to a person: the application error's message, without the wrapping of the activity and
 // the workflow that it came through.
 func reason(err error) string {
@@ -30,6 +53,9 @@ func reason(err error) string {
 	}
 	if temporal.IsCanceledError(err) {
 		return "cancelled"
+	}
+	if activity, ok := errors.AsType[*temporal.ActivityError](err); ok {
+		return activity.Unwrap().Error()
 	}
 	return err.Error()
 }

@@ -61,15 +61,7 @@ func (c *canaryRun) handle(ctx workflow.Context) error {
 		return err
 	}
 	signals := workflow.GetSignalChannelWithOptions(ctx, SignalCanary, workflow.SignalChannelOptions{Description: "promote, abort, pause or resume this canary"})
-	workflow.Go(ctx, func(ctx workflow.Context) {
-		for {
-			var s Steer
-			if !signals.Receive(ctx, &s) {
-				return
-			}
-			c.steerBySignal(ctx, s)
-		}
-	})
+	listen(ctx, signals, c.steerBySignal)
 	return nil
 }
 
@@ -213,13 +205,8 @@ func lost(ctx workflow.Context, err error) bool {
 
 // drained takes every signal that is buffered and says whether nothing a person sent is left to be looked at.
 func (c *canaryRun) drained(ctx workflow.Context) bool {
-	for signals := workflow.GetSignalChannel(ctx, SignalCanary); ; {
-		var s Steer
-		if !signals.ReceiveAsync(&s) {
-			return !c.nudged && workflow.AllHandlersFinished(ctx)
-		}
-		c.steerBySignal(ctx, s)
-	}
+	drain(ctx, workflow.GetSignalChannel(ctx, SignalCanary), c.steerBySignal)
+	return !c.nudged && workflow.AllHandlersFinished(ctx)
 }
 
 // expose sets the challenger's weight and renews its lease: two intervals and some slack, so that one lost look

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -15,7 +16,10 @@ import (
 	"github.com/leanloop/leanloop/workflows"
 )
 
-var errAway = errors.New("connection refused")
+var (
+	errAway = errors.New("connection refused")
+	errLate = temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_CLOSE, nil)
+)
 
 func newCanary(t *testing.T) *stage {
 	s := newStage(t, workflows.CanaryID(theModel))
@@ -127,11 +131,14 @@ func TestCanaryEnds(t *testing.T) {
 			outcome: activities.RolledBack, reason: "error rate", after: 45 * time.Minute, weights: []float64{0.1}, actor: "leanloop:canary/flight-delay",
 		},
 		{
-			name: "workers that were away for a while cost looks, not the canary",
-			given: func(s *stage) {
-				s.world.measure.fails(2, temporal.NewTimeoutError(1, nil))
-			},
+			name:    "workers that were away for a while cost looks, not the canary",
+			given:   func(s *stage) { s.world.measure.fails(2, errLate) },
 			outcome: activities.Promoted, after: 2 * time.Hour, weights: []float64{0.1, 0.5},
+		},
+		{
+			name:    "workers that stay away end it by the deadline",
+			given:   func(s *stage) { s.world.measure.fails(1000, errLate) },
+			outcome: "", reason: "timed out", after: 6 * time.Hour, weights: []float64{0.1}, actor: "leanloop:canary/flight-delay",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -141,22 +148,22 @@ func TestCanaryEnds(t *testing.T) {
 				c.given(s)
 			}
 			r, err := s.canary(theCanary())
-			if err != nil {
-				t.Fatal(err)
-			}
+			want(t, "ended by an error", err != nil, c.outcome == "")
 			want(t, "outcome", r.Outcome, c.outcome)
-			wantText(t, "reason", r.Reason, c.reason)
-			s.wantTime("the end", s.Now().Sub(start), c.after, time.Minute)
+			s.wantTime("the end", s.Now().Sub(start), c.after, 3*time.Minute)
 			wantAll(t, "weights", s.weights(), c.weights...)
 			s.wantLeases(theCanary())
 			back := s.world.rollback.calls()
-			want(t, "rolled back", len(back) == 1, c.outcome == activities.RolledBack)
+			want(t, "rolled back", len(back) == 1, c.outcome != activities.Promoted)
 			for _, b := range back {
 				want(t, "version taken back", b.Version, 2)
 				want(t, "actor", b.Actor, c.actor)
-				want(t, "reason of the rollback", b.Reason, r.Reason)
+				wantText(t, "reason of the rollback", b.Reason, c.reason)
 			}
-			if c.outcome == activities.RolledBack {
+			if c.outcome != "" {
+				wantText(t, "reason", r.Reason, c.reason)
+			}
+			if c.outcome != activities.Promoted {
 				want(t, "rollback confirmed", len(s.world.confirm.calls()), 1)
 				want(t, "weight in the state", query[workflows.CanaryState](s).Weight, 0)
 			}
@@ -172,6 +179,9 @@ func (s *stage) wantLeases(in activities.CanaryInput) {
 	looks := s.world.measure.calls()
 	at := start
 	for i, set := range s.world.set.calls() {
+		if len(looks) > len(s.world.set.calls()) { // lost looks, which were tried several times
+			break
+		}
 		if keys[set.Key] {
 			s.t.Errorf("key %s is used twice", set.Key)
 		}
@@ -291,16 +301,17 @@ func TestARefusedWeightEndsTheCanary(t *testing.T) {
 // the same key, since an attempt that timed out may have been written.
 func TestAStoreThatIsAwayBeyondTheLeaseDoesntEndTheCanary(t *testing.T) {
 	s := newCanary(t)
-	s.world.set.fails(2, temporal.NewTimeoutError(1, nil))
+	s.world.set.fails(2, errLate)
 	r, err := s.canary(theCanary())
 	if err != nil {
 		t.Fatal(err)
 	}
 	want(t, "outcome", r.Outcome, activities.Promoted)
 	calls := s.world.set.calls()
-	want(t, "key of the second attempt", calls[1].Key, calls[0].Key)
-	want(t, "start of the third attempt", calls[2].Start, true)
-	want(t, "key after it", calls[3].Key == calls[2].Key, false)
+	written := calls[2]
+	want(t, "key in the end", written.Key, calls[0].Key)
+	want(t, "start", written.Start, true)
+	want(t, "key after it", calls[3].Key == written.Key, false)
 }
 
 func TestCanaryContinuesAsNew(t *testing.T) {
@@ -337,7 +348,8 @@ func TestASteerIsNotLostByContinueAsNew(t *testing.T) {
 	look := s.world.measure.do
 	s.world.measure.do = func(in activities.MeasureInput) (activities.MeasureOutput, error) {
 		s.SetContinueAsNewSuggested(true)
-		s.SignalWorkflow(workflows.SignalCanary, workflows.Steer{Action: "abort", Actor: ana, Reason: "no"})
+		// In the same task as this answer, so that the canary's own code comes before the signal's.
+		s.SignalWorkflowSkippingWorkflowTask(workflows.SignalCanary, workflows.Steer{Action: "abort", Actor: ana, Reason: "no"})
 		return look(in)
 	}
 	r, err := s.canary(theCanary())

@@ -40,7 +40,6 @@ func newStage(t *testing.T, id string) *stage {
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(sdklog.NewStructuredLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
 	s := &stage{TestWorkflowEnvironment: suite.NewTestWorkflowEnvironment(), t: t, world: newWorld()}
-	s.world.now = s.Now
 	s.world.wire(s)
 	s.SetStartTime(start)
 	s.SetTestTimeout(20 * time.Second)

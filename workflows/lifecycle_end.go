@@ -44,8 +44,11 @@ func (l *lifecycle) finish(ctx workflow.Context, err error) (activities.Lifecycl
 		workflow.GetLogger(ctx).Warn("model not told", "lifecycle", l.result.ID, "error", err)
 	}
 	// A message whose activity runs when the workflow completes may be lost, so they are waited for.
-	if sent, err := workflow.AwaitWithTimeout(ctx, lastWords, func() bool { return l.telling == 0 }); err != nil || !sent {
-		workflow.GetLogger(ctx).Warn("messages not sent", "lifecycle", l.result.ID, "messages", l.telling, "after", lastWords)
+	if l.telling > 0 {
+		sent, err := workflow.AwaitWithTimeout(ctx, lastWords, func() bool { return l.telling == 0 })
+		if err != nil || !sent {
+			workflow.GetLogger(ctx).Warn("messages not sent", "lifecycle", l.result.ID, "messages", l.telling, "after", lastWords)
+		}
 	}
 	return l.result, fault
 }

@@ -470,6 +470,23 @@ func TestStop(t *testing.T) {
 		want(t, "outcome", r.Outcome, activities.Promoted)
 		want(t, "rollbacks", len(s.world.rollback.calls()), 0)
 	})
+	t.Run("is heeded although the canary it ends has passed in that moment", func(t *testing.T) {
+		s := newStage(t, workflows.LifecycleID(theModel, 7))
+		s.RegisterWorkflowWithOptions(workflows.Lifecycle, workflow.RegisterOptions{Name: workflows.TypeLifecycle})
+		s.RegisterWorkflowWithOptions(func(ctx workflow.Context, _ activities.CanaryInput) (activities.CanaryResult, error) {
+			_ = workflow.Sleep(ctx, time.Hour)
+			return activities.CanaryResult{Outcome: activities.Promoted}, nil
+		}, workflow.RegisterOptions{Name: workflows.TypeCanary})
+		s.decides(time.Hour, approval.Approve, ana, 1)
+		s.update(90*time.Minute, workflows.UpdateStop, "stop", stop)
+		r, err := s.lifecycle(theRun())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, "outcome", r.Outcome, activities.Cancelled)
+		want(t, "promotions", len(s.world.promote.calls()), 0)
+		want(t, "rollbacks", len(s.world.rollback.calls()), 1)
+	})
 	t.Run("the first one names the outcome", func(t *testing.T) {
 		s := newLifecycle(t)
 		second := stop

@@ -74,25 +74,9 @@ func (m *model) handle(ctx workflow.Context) error {
 		return err
 	}
 	triggers := workflow.GetSignalChannelWithOptions(ctx, SignalTrigger, workflow.SignalChannelOptions{Description: "a reason for a run"})
-	workflow.Go(ctx, func(ctx workflow.Context) {
-		for {
-			var t activities.Trigger
-			if !triggers.Receive(ctx, &t) {
-				return
-			}
-			m.takeSignal(ctx, t)
-		}
-	})
+	listen(ctx, triggers, m.takeSignal)
 	ended := workflow.GetSignalChannelWithOptions(ctx, SignalFinished, workflow.SignalChannelOptions{Description: "a run has ended"})
-	workflow.Go(ctx, func(ctx workflow.Context) {
-		for {
-			var f Finished
-			if !ended.Receive(ctx, &f) {
-				return
-			}
-			m.end(f)
-		}
-	})
+	listen(ctx, ended, func(_ workflow.Context, f Finished) { m.end(f) })
 	return nil
 }
 
@@ -268,13 +252,7 @@ func latest(a, b time.Time) time.Time {
 
 // continueAsNew carries the state over, after every signal that is buffered has been taken.
 func (m *model) continueAsNew(ctx workflow.Context) error {
-	for triggers := workflow.GetSignalChannel(ctx, SignalTrigger); ; {
-		var t activities.Trigger
-		if !triggers.ReceiveAsync(&t) {
-			break
-		}
-		m.takeSignal(ctx, t)
-	}
+	drain(ctx, workflow.GetSignalChannel(ctx, SignalTrigger), m.takeSignal)
 	if m.fresh {
 		m.state.DeferUntil = time.Time{} // what has just come doesn't wait with what was deferred
 	}

@@ -16,12 +16,13 @@ import (
 // entity is Model with lifecycles that only take their time.
 type entity struct {
 	*stage
-	takes  time.Duration
-	ends   func(activities.LifecycleInput) (activities.LifecycleResult, error)
-	inputs []activities.LifecycleInput
-	begun  []time.Duration // after start
-	open   int
-	most   int // runs open at once
+	takes     time.Duration
+	ends      func(activities.LifecycleInput) (activities.LifecycleResult, error)
+	inputs    []activities.LifecycleInput
+	begun     []time.Duration // after start
+	open      int
+	most      int // runs open at once
+	cancelled int
 }
 
 func newEntity(t *testing.T) *entity {
@@ -42,6 +43,7 @@ func (e *entity) run(ctx workflow.Context, in activities.LifecycleInput) (activi
 	e.most = max(e.most, e.open)
 	defer func() { e.open-- }()
 	if err := workflow.Sleep(ctx, e.takes); err != nil {
+		e.cancelled++
 		return activities.LifecycleResult{}, err
 	}
 	return e.ends(in)
@@ -141,6 +143,21 @@ func TestTriggersOfTheSameThingAreOneRun(t *testing.T) {
 			want(t, "runs", len(e.inputs), c.runs)
 		})
 	}
+}
+
+func TestAMonitorThatGoesOnAlertingIsOneTrigger(t *testing.T) {
+	e := newEntity(t)
+	e.takes = 5 * time.Hour
+	e.signals(time.Minute, landed("jan"))
+	for i := range 3 { // while the run is open
+		alert := drifted(fmt.Sprint(i))
+		alert.Champion = 1
+		e.signals(time.Duration(i+1)*time.Hour, alert)
+	}
+	e.lives(20 * time.Hour)
+	want(t, "runs", len(e.inputs), 2)
+	want(t, "triggers of the second", len(e.inputs[1].Triggers), 1)
+	want(t, "key of it", e.inputs[1].Triggers[0].Key, "2")
 }
 
 func TestFilesThatLandTogetherAreOneRun(t *testing.T) {
@@ -335,8 +352,12 @@ func TestWhatIsDeferredRunsLaterByItself(t *testing.T) {
 
 func TestADeferralThatIsOverAlreadyDoesntSpin(t *testing.T) {
 	e := newEntity(t)
-	calls := 0
+	calls, last := 0, time.Time{}
 	e.world.plan.do = func(in activities.PlanInput) (activities.PlanOutput, error) {
+		if e.Now().Sub(last) < time.Second {
+			t.Errorf("asked again after %s", e.Now().Sub(last))
+		}
+		last = e.Now()
 		if calls++; calls <= 3 { // a planner whose clock is behind
 			return activities.PlanOutput{Later: in.Triggers, Until: e.Now().Add(-time.Minute)}, nil
 		}
@@ -544,14 +565,10 @@ func TestARunWhoseIdIsTakenIsAdopted(t *testing.T) {
 
 func TestCancellingTheEntityLeavesItsRun(t *testing.T) {
 	e := newEntity(t)
-	cancelled := false
-	e.ends = func(in activities.LifecycleInput) (activities.LifecycleResult, error) {
-		return e.result(in, activities.Promoted), nil
-	}
-	e.SetOnChildWorkflowCanceledListener(func(*workflow.Info) { cancelled = true })
 	e.signals(time.Minute, landed("jan"))
 	e.lives(30 * time.Minute)
-	want(t, "run cancelled", cancelled, false)
+	want(t, "runs begun", len(e.inputs), 1)
+	want(t, "runs cancelled", e.cancelled, 0)
 }
 
 func TestTheEntityContinuesAsNewWithoutLosingAnything(t *testing.T) {
@@ -564,10 +581,10 @@ func TestTheEntityContinuesAsNewWithoutLosingAnything(t *testing.T) {
 		if executions == 0 {
 			e.signals(time.Minute, landed("jan"))
 			e.signals(10*time.Minute, landed("feb")) // behind the run
-			// In the very task that continues as new: when the run has ended, two hours are over and mar is there.
+			// In the very task that would continue as new.
 			e.ends = func(in activities.LifecycleInput) (activities.LifecycleResult, error) {
 				if in.Number == 2 {
-					e.SignalWorkflow(workflows.SignalTrigger, landed("mar"))
+					e.SignalWorkflowSkippingWorkflowTask(workflows.SignalTrigger, landed("mar"))
 				}
 				return e.result(in, activities.Promoted), nil
 			}
@@ -590,6 +607,23 @@ func TestTheEntityContinuesAsNewWithoutLosingAnything(t *testing.T) {
 	if executions < 2 {
 		t.Error("it never continued as new")
 	}
+}
+
+// A signal that comes with the task in which an idle entity continues as new is carried over.
+func TestASignalIsNotLostByContinueAsNew(t *testing.T) {
+	e := newEntity(t)
+	e.after(time.Hour, func() {
+		e.SignalWorkflowSkippingWorkflowTask(workflows.SignalTrigger, landed("jan"))
+		e.SignalWorkflowSkippingWorkflowTask(workflows.SignalTrigger, landed("feb"))
+	})
+	e.after(time.Hour+time.Millisecond, func() { e.SetContinueAsNewSuggested(true) })
+	_, err := e.model(workflows.ModelInput{Model: theModel}, 10*time.Hour)
+	next := e.carried(err)
+	want(t, "carried triggers", len(next.State.Pending), 2)
+
+	second := newEntity(t)
+	_, _ = second.model(next, 10*time.Hour)
+	wantAll(t, "runs", second.files(), "1: jan feb ")
 }
 
 func TestADeferralOutlivesContinueAsNew(t *testing.T) {

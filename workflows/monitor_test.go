@@ -21,7 +21,7 @@ var watched = activities.MonitorInput{Model: theModel}
 
 func TestDriftCarriesItsWindowsFromRunToRun(t *testing.T) {
 	var last *activities.DriftOutput
-	for window, over := range []bool{false, true, true} {
+	for window, over := range []bool{false, true, true, true} {
 		s := newMonitor(t)
 		s.hearModel()
 		if last != nil {
@@ -42,7 +42,9 @@ func TestDriftCarriesItsWindowsFromRunToRun(t *testing.T) {
 		if last != nil {
 			want(t, "their champion", in.Champion, 3)
 		}
-		want(t, "alert", len(s.asked), map[bool]int{true: 1}[window == 2])
+		want(t, "triggers", len(s.asked), map[bool]int{true: 1}[out.Alert])
+		// People are told of one cause once.
+		want(t, "messages", len(s.kinds()), map[bool]int{true: 1}[window == 2])
 		last = &out
 	}
 }

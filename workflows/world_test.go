@@ -45,15 +45,22 @@ var (
 
 // fake stands for one activity: what it does may be replaced, and what it was given is kept.
 type fake[In, Out any] struct {
-	do  func(In) (Out, error)
-	mu  sync.Mutex
-	got []In
+	do    func(In) (Out, error)
+	takes func(context.Context) error // before do; nil: no time
+	mu    sync.Mutex
+	got   []In
 }
 
-func (f *fake[In, Out]) call(_ context.Context, in In) (Out, error) {
+func (f *fake[In, Out]) call(ctx context.Context, in In) (Out, error) {
 	f.mu.Lock()
 	f.got = append(f.got, in)
 	f.mu.Unlock()
+	if f.takes != nil {
+		if err := f.takes(ctx); err != nil {
+			var none Out
+			return none, err
+		}
+	}
 	return f.do(in)
 }
 
@@ -104,7 +111,6 @@ type world struct {
 	epoch    int64
 	rounds   int
 	served   func(in activities.MeasureInput) canary.Measurement
-	now      func() time.Time // of the server, as far as a fake needs it
 
 	plan     fake[activities.PlanInput, activities.PlanOutput]
 	settings fake[activities.SettingsInput, activities.RunSettings]
@@ -130,12 +136,19 @@ type world struct {
 }
 
 func newWorld() *world {
-	w := &world{champion: 1, epoch: 3, now: time.Now}
-	w.served = healthy
+	w := &world{champion: 1, epoch: 3, served: healthy}
+	w.wire(nowhere{})
 	return w
 }
 
-// wire registers every fake. Replace a fake's do before or after.
+// nowhere takes registrations and forgets them: a world that is wired to it has its defaults.
+type nowhere struct{}
+
+func (nowhere) RegisterActivity(any)                                         {}
+func (nowhere) RegisterActivityWithOptions(any, activity.RegisterOptions)    {}
+func (nowhere) RegisterDynamicActivity(any, activity.DynamicRegisterOptions) {}
+
+// wire registers every fake, and gives those that do nothing yet their default.
 func (w *world) wire(r worker.ActivityRegistry) {
 	wire(r, planner.Plan, &w.plan, w.planAll)
 	wire(r, runs.Settings, &w.settings, func(activities.SettingsInput) (activities.RunSettings, error) { return usual(), nil })

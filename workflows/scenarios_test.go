@@ -1,0 +1,317 @@
+package workflows_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/leanloop/leanloop/activities"
+	"github.com/leanloop/leanloop/internal/approval"
+	"github.com/leanloop/leanloop/internal/spec"
+	"github.com/leanloop/leanloop/workflows"
+)
+
+// scenario is one story that is recorded, under a model of its name.
+type scenario struct {
+	name    string
+	outcome string   // of its first run; "": it isn't looked at
+	files   []string // histories it leaves
+	given   func(*recorder)
+	drive   func(*recorder)
+}
+
+// brief is usual with times that a test can wait for.
+func brief() activities.RunSettings {
+	s := usual()
+	s.TrainTimeout = time.Minute
+	s.Approval.Timeout = spec.Duration(5 * time.Minute)
+	s.Canary.Interval, s.Canary.Deadline = spec.Duration(time.Second), spec.Duration(5*time.Minute)
+	for i := range s.Canary.Steps {
+		s.Canary.Steps[i].Hold = spec.Duration(2 * time.Second)
+	}
+	return s
+}
+
+func scenarios() []scenario {
+	return []scenario{
+		{
+			name: "first", outcome: activities.Promoted, files: []string{"first.lifecycle"},
+			given: func(r *recorder) { r.world.champion = 0 },
+			drive: func(r *recorder) {
+				r.lands()
+				r.approves(1)
+				r.write(r.lifecycle(1), "", "first.lifecycle")
+			},
+		},
+		{
+			name: "promoted", outcome: activities.Promoted, files: []string{"promoted.canary", "promoted.lifecycle"},
+			drive: func(r *recorder) {
+				r.lands()
+				r.approves(1)
+				r.exposes()
+				r.write(r.canary(), "", "promoted.canary")
+				r.write(r.lifecycle(1), "", "promoted.lifecycle")
+			},
+		},
+		{
+			name: "rolled-back", outcome: activities.RolledBack, files: []string{"rolled-back.canary", "rolled-back.lifecycle"},
+			given: func(r *recorder) { r.world.served = failing },
+			drive: func(r *recorder) {
+				r.lands()
+				r.approves(1)
+				r.exposes()
+				r.write(r.canary(), "", "rolled-back.canary")
+				r.write(r.lifecycle(1), "", "rolled-back.lifecycle")
+			},
+		},
+		{
+			name: "rejected", outcome: activities.Rejected, files: []string{"rejected.lifecycle"},
+			given: func(r *recorder) { // the record of the decision waits for the second one
+				r.world.decide.takes = func(context.Context) error { <-r.release; return nil }
+			},
+			drive: func(r *recorder) {
+				r.lands()
+				r.waits(r.lifecycle(1), 1)
+				r.signal(r.lifecycle(1), workflows.SignalDecision, decision(approval.Approve, "cli:eve", 1))
+				r.must("reject", r.update(r.lifecycle(1), workflows.UpdateDecide, decision(approval.Reject, ben, 1)))
+				err := r.update(r.lifecycle(1), workflows.UpdateDecide, decision(approval.Approve, ana, 1))
+				wantError(r.t, err, workflows.ErrorRefused, "already rejected by cli:ben")
+				close(r.release)
+				r.write(r.lifecycle(1), "", "rejected.lifecycle")
+			},
+		},
+		{
+			name: "gate-failed", outcome: activities.GateFailed, files: []string{"gate-failed.lifecycle"},
+			given: func(r *recorder) {
+				r.world.train.fails(1, temporal.NewNonRetryableApplicationError("exit 1", activities.ErrorScript, nil))
+				r.world.evaluate.answers(activities.EvaluateOutput{Summary: activities.EvaluateSummary{Verdict: failed(), Champion: 1}})
+			},
+			drive: func(r *recorder) {
+				r.lands()
+				r.write(r.lifecycle(1), "", "gate-failed.lifecycle")
+			},
+		},
+		{
+			name: "validation-failed", outcome: activities.ValidationFailed, files: []string{"validation-failed.lifecycle"},
+			given: func(r *recorder) {
+				r.world.validate.answers(activities.ValidateOutput{Reason: "march.csv: no column delay"})
+			},
+			drive: func(r *recorder) {
+				r.lands()
+				r.write(r.lifecycle(1), "", "validation-failed.lifecycle")
+			},
+		},
+		{
+			name: "script-failed", outcome: activities.Failed, files: []string{"script-failed.lifecycle"},
+			given: func(r *recorder) { r.world.train.refuses(activities.ErrorScript, "exit 1") },
+			drive: func(r *recorder) {
+				r.lands()
+				r.write(r.lifecycle(1), "", "script-failed.lifecycle")
+			},
+		},
+		{
+			name: "cancelled", outcome: activities.Cancelled, files: []string{"cancelled.lifecycle"},
+			given: func(r *recorder) { r.world.train.takes = untilCancelled },
+			drive: func(r *recorder) {
+				r.lands()
+				r.atStage(r.lifecycle(1), "train")
+				r.must("cancel", r.client.CancelWorkflow(r.context(), r.lifecycle(1), ""))
+				r.write(r.lifecycle(1), "", "cancelled.lifecycle")
+			},
+		},
+		{
+			name: "stopped", outcome: activities.Superseded, files: []string{"stopped.canary", "stopped.lifecycle"},
+			drive: func(r *recorder) {
+				r.lands()
+				r.approves(1)
+				r.exposes()
+				stop := workflows.Stop{Outcome: activities.Superseded, Actor: ana, Via: "cli", Reason: "april is here"}
+				r.must("stop", r.update(r.lifecycle(1), workflows.UpdateStop, stop))
+				r.write(r.canary(), "", "stopped.canary")
+				r.write(r.lifecycle(1), "", "stopped.lifecycle")
+			},
+		},
+		{
+			name: "steered", outcome: activities.Promoted, files: []string{"steered.canary", "steered.lifecycle"},
+			drive: func(r *recorder) {
+				r.lands()
+				r.approves(1)
+				r.exposes()
+				for _, action := range []string{"pause", "resume", "promote"} {
+					steer := workflows.Steer{Action: action, Actor: ana, Via: "cli", Reason: "seen enough"}
+					r.must(action, r.update(r.canary(), workflows.UpdateSteer, steer))
+				}
+				r.write(r.canary(), "", "steered.canary")
+				r.write(r.lifecycle(1), "", "steered.lifecycle")
+			},
+		},
+		{
+			name: "void", outcome: activities.TimedOut, files: []string{"void.lifecycle"},
+			given: func(r *recorder) {
+				settings := brief()
+				settings.Approval.Timeout = spec.Duration(8 * time.Second)
+				r.world.settings.answers(settings)
+				r.world.decide.do = func(in activities.DecisionInput) (activities.LedgerOutput, error) {
+					if in.Round == 1 {
+						return activities.LedgerOutput{Void: "epoch is 4, expected 3"}, nil
+					}
+					return activities.LedgerOutput{Seq: 7}, nil
+				}
+			},
+			drive: func(r *recorder) { // approved, void, and the second time nobody decides
+				r.lands()
+				r.approves(1)
+				r.write(r.lifecycle(1), "", "void.lifecycle")
+			},
+		},
+		{
+			name: "left-over", outcome: activities.Promoted, files: []string{"left-over.canary", "left-over.lifecycle"},
+			drive: func(r *recorder) {
+				old := r.start(r.canary(), workflows.Canary, activities.CanaryInput{
+					Model: r.model, Version: 9, Champion: 1, Lifecycle: "lifecycle/left-over/0", Spec: theSpec,
+				})
+				steer := workflows.Steer{Action: "pause", Actor: ana, Via: "cli", Reason: "forgotten"}
+				r.exposes()
+				r.must("pause", r.update(r.canary(), workflows.UpdateSteer, steer))
+				r.lands()
+				r.approves(1)
+				r.write(r.canary(), old.GetRunID(), "left-over.canary")
+				r.write(r.lifecycle(1), "", "left-over.lifecycle")
+			},
+		},
+		modelScenario(), adoptedScenario(), monitorScenario(),
+	}
+}
+
+// lands starts the entity with a landed file.
+func (r *recorder) lands() {
+	r.t.Helper()
+	r.entity(0)
+	r.signal(workflows.ModelID(r.model), workflows.SignalTrigger, landed("march.csv"))
+}
+
+func (r *recorder) approves(round int) {
+	r.t.Helper()
+	r.waits(r.lifecycle(1), round)
+	r.must("approve", r.update(r.lifecycle(1), workflows.UpdateDecide, decision(approval.Approve, ana, round)))
+}
+
+// untilCancelled is an activity that heartbeats until it is told to end.
+func untilCancelled(ctx context.Context) error {
+	beat := time.NewTicker(200 * time.Millisecond)
+	defer beat.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-beat.C:
+			activity.RecordHeartbeat(ctx)
+		}
+	}
+}
+
+// modelScenario has several runs of one entity: files that land together, a plan that fails, a deferral, a person, and
+// a continue-as-new between them.
+func modelScenario() scenario {
+	return scenario{
+		name: "model", outcome: activities.Unchanged, files: []string{"model.1", "model.2"},
+		given: func(r *recorder) {
+			r.world.snapshot.answers(activities.SnapshotOutput{Digest: "d", Unchanged: 1}) // short runs
+			r.world.plan.do = func(in activities.PlanInput) (activities.PlanOutput, error) {
+				out, err := r.world.planAll(in)
+				if len(r.world.plan.calls()) == 1 {
+					out.Later = []activities.Trigger{{Kind: activities.TriggerData, Key: "deferred", Reason: "a cooldown"}}
+					out.Until = time.Now().Add(4 * time.Second)
+				}
+				return out, err
+			}
+		},
+		drive: func(r *recorder) {
+			id := workflows.ModelID(r.model)
+			r.entity(2)
+			first := r.current(id)
+			for i := range 3 {
+				r.signal(id, workflows.SignalTrigger, landed(fmt.Sprintf("%d.csv", i)))
+			}
+			r.ended(r.lifecycle(1), "")
+			r.ended(r.lifecycle(2), "") // what was deferred; the entity continues as new
+			r.ended(id, first)
+			r.keep(id, first, "model.1")
+			r.must("submit", r.update(id, workflows.UpdateSubmit, person("now")))
+			r.ended(r.lifecycle(3), "")
+			until(r, id, "idle", func(s workflows.ModelState) bool { return s.Open == nil && s.NextRun == 4 })
+			second := r.current(id)
+			r.must("cancel", r.client.CancelWorkflow(r.context(), id, ""))
+			r.write(id, second, "model.2")
+		},
+	}
+}
+
+// adoptedScenario ends an entity by force while a run is open: the next one adopts it. The run is ended by force too.
+func adoptedScenario() scenario {
+	return scenario{
+		name: "adopted", files: []string{"adopted.terminated", "adopted.model"},
+		given: func(r *recorder) {
+			r.world.recovers.do = func(activities.RecoverInput) (activities.Recovered, error) {
+				if len(r.world.claim.calls()) == 0 {
+					return activities.Recovered{}, nil
+				}
+				return activities.Recovered{Last: 1, Open: 1}, nil
+			}
+			r.world.status.do = func(in activities.StatusInput) (activities.StatusOutput, error) {
+				d, err := r.client.DescribeWorkflowExecution(context.Background(), r.lifecycle(1), "")
+				if err != nil || d.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING {
+					return activities.StatusOutput{}, err
+				}
+				return activities.StatusOutput{Closed: true, Result: activities.LifecycleResult{Number: 1, Outcome: activities.Failed}}, nil
+			}
+		},
+		drive: func(r *recorder) {
+			id := workflows.ModelID(r.model)
+			r.lands()
+			r.waits(r.lifecycle(1), 1)
+			first := r.current(id)
+			r.must("terminate", r.client.TerminateWorkflow(r.context(), id, first, "a test"))
+			r.entity(0)
+			until(r, id, "adopting", func(s workflows.ModelState) bool { return s.Open != nil && s.Open.Adopted })
+			r.must("terminate", r.client.TerminateWorkflow(r.context(), r.lifecycle(1), "", "a test"))
+			r.write(r.lifecycle(1), "", "adopted.terminated")
+			until(r, id, "idle", func(s workflows.ModelState) bool { return s.Open == nil && s.LastResult != nil })
+			r.must("cancel", r.client.CancelWorkflow(r.context(), id, ""))
+			r.write(id, "", "adopted.model")
+		},
+	}
+}
+
+func monitorScenario() scenario {
+	return scenario{
+		name: "monitors", files: []string{"monitors.drift", "monitors.drift-inconclusive", "monitors.quality", "monitors.retrain"},
+		given: func(r *recorder) {
+			r.world.snapshot.answers(activities.SnapshotOutput{Digest: "d", Unchanged: 1})
+			r.world.drift.do = func(in activities.DriftInput) (activities.DriftOutput, error) {
+				if len(r.world.drift.calls()) > 1 {
+					return activities.DriftOutput{Model: in.Model, Inconclusive: "12 rows < min_rows 1000"}, nil
+				}
+				return activities.DriftOutput{Model: in.Model, Champion: 1, End: in.End, Alert: true, Window: true, Recent: []bool{true}, Reason: "PSI 0.31 > 0.2"}, nil
+			}
+			r.world.quality.answers(activities.QualityOutput{Champion: 1, Alert: true, Reason: "f1 0.61 < 0.66"})
+		},
+		drive: func(r *recorder) {
+			r.entity(0)
+			in := activities.MonitorInput{Model: r.model}
+			for _, m := range []struct {
+				name     string
+				workflow any
+			}{
+				{"drift", workflows.Drift}, {"drift-inconclusive", workflows.Drift}, {"quality", workflows.Quality}, {"retrain", workflows.RetrainCheck},
+			} {
+				run := r.start("monitors/"+m.name, m.workflow, in)
+				r.write("monitors/"+m.name, run.GetRunID(), "monitors."+m.name)
+			}
+		},
+	}
+}
