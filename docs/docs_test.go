@@ -99,7 +99,7 @@ func TestNamedFilesExist(t *testing.T) {
 func TestFilesNamedBesideTheirFolderExist(t *testing.T) {
 	raw, err := os.ReadFile("architecture.md")
 	require.NoError(t, err)
-	row := regexp.MustCompile("(?m)^\\|[^|]*\\|([^|]*)\\|$")
+	row := regexp.MustCompile(`(?m)^\|[^|]*\|([^|]*)\|$`)
 	seen := 0
 	for _, m := range row.FindAllStringSubmatch(string(raw), -1) {
 		folder := ""
