@@ -265,7 +265,7 @@ func compile(ctx context.Context, source, pkg, tags, output string, log io.Write
 		return err
 	}
 	p.expect(strings.Count(packages.String(), "\n"))
-	return p.run(goCommand(ctx, source, "build", "-v", "-ldflags", "-s -w",
+	return p.run(goCommand(ctx, source, "build", "-v", "-buildvcs=false", "-ldflags", "-s -w",
 		"-tags", tags, "-o", output, pkg))
 }
 
