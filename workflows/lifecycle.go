@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -64,6 +65,8 @@ type lifecycle struct {
 	exposed   bool                // the version may have traffic: cleanup takes it away
 	promoting bool                // the promotion is being written: nothing stops it any more
 	telling   int                 // messages on their way
+
+	attributes []temporal.SearchAttributeUpdate // that wait for the next change of a stage
 }
 
 // ended is how a stage says that the run is over for a reason that isn't a fault.
@@ -163,7 +166,8 @@ func (l *lifecycle) takeSnapshot(ctx workflow.Context) error {
 		return end(activities.Unchanged, "version %d was made from the same snapshot and spec", out.Unchanged)
 	}
 	l.detail("%d rows of %d file(s): %d train, %d validation, %d test", out.Rows, out.Files, out.Train, out.Validation, out.Test)
-	return workflow.UpsertTypedSearchAttributes(ctx, AttributeSnapshot.ValueSet(out.Digest))
+	l.attributes = append(l.attributes, AttributeSnapshot.ValueSet(out.Digest)) // told with the next stage
+	return nil
 }
 
 // trainModel loops over attempts and counts the budgets by cause. Each attempt has a token of its own, so that a late
@@ -220,7 +224,7 @@ func (l *lifecycle) judge(ctx workflow.Context) error {
 	v := out.Summary.Verdict
 	l.detail("%s on %d rows", v.Outcome, out.Summary.JudgedRows)
 	if v.Outcome == evaluation.Fail {
-		return end(activities.GateFailed, "%s", v.Summary())
+		return end(activities.GateFailed, "%s", strings.Join(v.Messages(evaluation.Fail), "; "))
 	}
 	return nil
 }
@@ -244,6 +248,7 @@ func (l *lifecycle) canary(ctx workflow.Context) error {
 		l.skip("no champion yet")
 		return nil
 	}
+	l.tag(ctx, AttributeStage.ValueSet("canary"))
 	l.exposed = true
 	out, err := l.runCanary(ctx)
 	if err != nil {

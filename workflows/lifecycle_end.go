@@ -36,7 +36,7 @@ func (l *lifecycle) finish(ctx workflow.Context, err error) (activities.Lifecycl
 	}
 	l.result = keepResult(l.result, closed)
 	l.state.Outcome, l.state.Reason = l.result.Outcome, l.result.Reason
-	_ = workflow.UpsertTypedSearchAttributes(ctx, AttributeOutcome.ValueSet(l.result.Outcome), AttributeStage.ValueSet("done"))
+	l.tag(ctx, AttributeOutcome.ValueSet(l.result.Outcome), AttributeStage.ValueSet("done"))
 	l.describe(ctx)
 	l.tell(ctx, activities.MessageClosed, l.result.Reason, nil)
 	done := workflow.SignalExternalWorkflow(ctx, ModelID(l.in.Model), "", SignalFinished, Finished{Number: l.in.Number, Result: l.result})

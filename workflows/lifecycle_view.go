@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/leanloop/leanloop/activities"
@@ -15,8 +16,22 @@ func (l *lifecycle) enter(ctx workflow.Context, stage string) {
 	l.began = workflow.Now(ctx)
 	l.state.Stage = stage
 	l.state.Stages = append(l.state.Stages, activities.StageResult{Name: stage, Status: "running"})
-	_ = workflow.UpsertTypedSearchAttributes(ctx, AttributeStage.ValueSet(stage))
+	if !brief(stage) {
+		l.tag(ctx, AttributeStage.ValueSet(stage))
+	}
 	l.describe(ctx)
+}
+
+// brief says that a stage's name is no search attribute of its own: it is over at once, is what a run is started with
+// (ingest), or says so itself (canary). The server indexes each change, which costs as much as a small activity.
+func brief(stage string) bool {
+	return stage == "ingest" || stage == "validate" || stage == "register" || stage == "canary"
+}
+
+// tag changes search attributes, together with those that waited for it.
+func (l *lifecycle) tag(ctx workflow.Context, updates ...temporal.SearchAttributeUpdate) {
+	_ = workflow.UpsertTypedSearchAttributes(ctx, append(l.attributes, updates...)...)
+	l.attributes = nil
 }
 
 func (l *lifecycle) leave(ctx workflow.Context, err error) {
