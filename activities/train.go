@@ -142,7 +142,7 @@ func (t *Trainer) run(ctx context.Context, m *spec.Model, in training.Input, dir
 	for _, name := range m.Train.Secrets {
 		value, ok := t.Secrets(name)
 		if !ok {
-			return nil, &training.InputError{What: "train.secrets", Observed: name + " isn't set on this worker", Limit: "set it in the worker's environment"}
+			return nil, &training.InputError{What: "train.secrets", Observed: name + " isn't set on this worker", Limit: "set in the worker's environment, and none of its own settings"}
 		}
 		env[name] = value
 	}

@@ -75,10 +75,19 @@ func (c *config) validate() error {
 			return fmt.Errorf("--roles: %q is unknown: want some of lifecycle, data, train", r)
 		}
 	}
-	for name, n := range map[string]int{"--train-slots": c.TrainSlots, "--data-slots": c.DataSlots} {
-		if n < 1 {
-			return fmt.Errorf("%s: %d < 1", name, n)
+	for _, f := range []struct {
+		name string
+		n    int
+	}{{"--train-slots", c.TrainSlots}, {"--data-slots", c.DataSlots}} {
+		if f.n < 1 {
+			return fmt.Errorf("%s: %d < 1", f.name, f.n)
 		}
+	}
+	if c.Sweep <= 0 {
+		return fmt.Errorf("--sweep: %s: want more than 0", c.Sweep)
+	}
+	if c.Stop < 0 {
+		return fmt.Errorf("--stop-timeout: %s < 0", c.Stop)
 	}
 	if strings.TrimSpace(c.Bucket) == "" {
 		return fmt.Errorf("--bucket is empty (LEANLOOP_BUCKET)")

@@ -76,6 +76,7 @@ func run(ctx context.Context, c *config, log *slog.Logger) error {
 	log.Info("worker ready", "roles", c.Roles, "listen", c.Listen, "bucket", c.Bucket)
 	select {
 	case <-ctx.Done():
+		ready.Store(false)
 		log.Info("stopping", "within", c.Stop)
 		return nil
 	case err := <-fatal:
@@ -108,7 +109,7 @@ func newActivities(c *config, store objectstore.Store, landing objectstore.Bucke
 		planner:   &activities.Planner{Lake: lake},
 		ingester:  &activities.Ingester{Lake: lake},
 		snapshots: &activities.Snapshots{Lake: lake},
-		trainer:   &activities.Trainer{Lake: lake, Secrets: os.LookupEnv},
+		trainer:   &activities.Trainer{Lake: lake, Secrets: trainerSecrets(os.LookupEnv)},
 		evaluator: &activities.Evaluator{Lake: lake},
 		registrar: &activities.Registrar{Lake: lake},
 		traffic:   &activities.Traffic{Lake: lake},

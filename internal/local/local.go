@@ -174,11 +174,22 @@ func healthy(ctx context.Context, url string) bool {
 
 // tail is the end of a log, for an error.
 func tail(path string) string {
-	raw, err := os.ReadFile(path)
-	if err != nil || len(raw) == 0 {
+	const shown = 1500
+	f, err := os.Open(path)
+	if err != nil {
 		return ""
 	}
-	return "\n" + string(raw[max(0, len(raw)-1500):])
+	defer func() { _ = f.Close() }()
+	if size, err := f.Seek(0, io.SeekEnd); err != nil || size == 0 {
+		return ""
+	} else if _, err := f.Seek(max(0, size-shown), io.SeekStart); err != nil {
+		return ""
+	}
+	raw, err := io.ReadAll(io.LimitReader(f, shown))
+	if err != nil {
+		return ""
+	}
+	return "\n" + string(raw)
 }
 
 // Pid is the process's id.

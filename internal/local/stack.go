@@ -109,11 +109,16 @@ func chooseAddresses(path, gateway string) (addresses, error) {
 		if one == &a.Gateway && gateway != "" {
 			return a, fmt.Errorf("gateway address %s is taken", gateway)
 		}
-		address, err := FreeAddress()
-		if err != nil {
-			return a, err
+		*one = ""
+		for *one == "" {
+			address, err := FreeAddress()
+			if err != nil {
+				return a, err
+			}
+			if address != a.Worker && address != a.Gateway && address != a.Admin { // the system may name a port twice
+				*one = address
+			}
 		}
-		*one = address
 	}
 	raw, err := json.Marshal(a)
 	if err != nil {
@@ -134,6 +139,7 @@ func free(address string) bool {
 func (s *Stack) StartWorker(ctx context.Context) error {
 	s.starts++
 	args := append([]string{"--listen", s.listen.Worker, "--scratch", s.scratch()}, s.options.WorkerArgs...)
+	_ = os.RemoveAll(s.scratch()) // a worker that was killed leaves its temporary files; a trainer that outlives it may still write there
 	if err := os.MkdirAll(s.scratch(), 0o700); err != nil {
 		return err
 	}

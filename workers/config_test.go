@@ -1,0 +1,101 @@
+package main
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+)
+
+// parse is a worker's configuration from an environment and a command line.
+func parse(t *testing.T, env map[string]string, args ...string) *config {
+	t.Helper()
+	c := configFromEnv(func(name string) string { return env[name] })
+	f := pflag.NewFlagSet("worker", pflag.ContinueOnError)
+	c.flags(f)
+	require.NoError(t, f.Parse(args))
+	return c
+}
+
+func TestDefaultsAreAWorkerThatDoesEverything(t *testing.T) {
+	c := parse(t, nil)
+	require.NoError(t, c.validate())
+	require.Equal(t, []string{roleLifecycle, roleData, roleTrain}, c.Roles)
+	require.Equal(t, "127.0.0.1:7400", c.Listen)
+	require.Equal(t, "leanloop", c.Bucket)
+	require.Equal(t, 1, c.TrainSlots)
+	require.Equal(t, 30*time.Second, c.Sweep)
+	require.Empty(t, c.Influx.URL)
+}
+
+func TestTheEnvironmentFillsInAndFlagsOverride(t *testing.T) {
+	env := map[string]string{
+		"LEANLOOP_LISTEN": "0.0.0.0:7400", "LEANLOOP_BUCKET": "models", "LEANLOOP_SCRATCH": "/scratch", "LEANLOOP_TEMPORAL_UI": "http://ui",
+		"INFLUX_URL": "http://influx", "INFLUX_TOKEN": "token", "INFLUX_ORG": "org", "INFLUX_BUCKET": "metrics", "SLACK_BOT_TOKEN": "xoxb", "SLACK_CHANNEL": "#ml",
+	}
+	c := parse(t, env)
+	require.Equal(t, "0.0.0.0:7400", c.Listen)
+	require.Equal(t, "models", c.Bucket)
+	require.Equal(t, "/scratch", c.Scratch)
+	require.Equal(t, "http://ui", c.UIURL)
+	require.Equal(t, "http://influx", c.Influx.URL)
+	require.Equal(t, "token", c.Influx.Token)
+	require.Equal(t, "org", c.Influx.Org)
+	require.Equal(t, "metrics", c.Influx.Bucket)
+	require.Equal(t, "xoxb", c.SlackToken)
+	require.Equal(t, "#ml", c.SlackChannel)
+
+	c = parse(t, env, "--roles", "train,data", "--listen", ":1", "--bucket", "b", "--scratch", "s", "--influx", "", "--temporal", "t:7233",
+		"--namespace", "n", "--profile", "p", "--temporal-ui", "u", "--train-slots", "2", "--data-slots", "3", "--sweep", "1s", "--stop-timeout", "0s", "--log-level", "debug")
+	require.NoError(t, c.validate())
+	require.Equal(t, []string{roleTrain, roleData}, c.Roles)
+	require.False(t, c.has(roleLifecycle))
+	require.Equal(t, ":1", c.Listen)
+	require.Equal(t, "b", c.Bucket)
+	require.Empty(t, c.Influx.URL, "a flag may take away what the environment says")
+	require.Equal(t, "t:7233", c.Temporal.Address)
+	require.Equal(t, "n", c.Temporal.Namespace)
+	require.Equal(t, "p", c.Temporal.Profile)
+	require.Equal(t, 2, c.TrainSlots)
+	require.Equal(t, time.Second, c.Sweep)
+	require.Equal(t, slog.LevelDebug, c.LogLevel)
+}
+
+func TestWhatCantWorkIsRefusedByName(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"--roles", "lifecycle,cook"}, `--roles: "cook" is unknown: want some of lifecycle, data, train`},
+		{[]string{"--roles", ""}, "--roles is empty"},
+		{[]string{"--train-slots", "0"}, "--train-slots: 0 < 1"},
+		{[]string{"--data-slots", "-1"}, "--data-slots: -1 < 1"},
+		{[]string{"--bucket", " "}, "--bucket is empty"},
+		{[]string{"--sweep", "0s"}, "--sweep: 0s"},
+		{[]string{"--stop-timeout", "-1s"}, "--stop-timeout: -1s < 0"},
+	} {
+		require.ErrorContains(t, parse(t, nil, c.args...).validate(), c.says)
+	}
+}
+
+func TestLinksAreToTheWorkflowInItsNamespace(t *testing.T) {
+	t.Setenv("TEMPORAL_NAMESPACE", "")
+	require.Nil(t, runURL(parse(t, nil)), "without a UI there are no links")
+	url := runURL(parse(t, nil, "--temporal-ui", "http://ui"))
+	require.Equal(t, "http://ui/namespaces/default/workflows/lifecycle%2Fflights%2F7", url("lifecycle/flights/7"))
+	url = runURL(parse(t, nil, "--temporal-ui", "http://ui", "--namespace", "ml ops"))
+	require.Equal(t, "http://ui/namespaces/ml%20ops/workflows/x", url("x"))
+}
+
+func TestTheWorkersOwnSettingsAreNoSecretsOfTrainers(t *testing.T) {
+	secrets := trainerSecrets(func(name string) (string, bool) { return "value", name != "ABSENT" })
+	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "aws_session_token", "INFLUX_TOKEN", "SLACK_BOT_TOKEN", "TEMPORAL_API_KEY", "LEANLOOP_BUCKET", "ABSENT"} {
+		_, ok := secrets(name)
+		require.False(t, ok, name)
+	}
+	value, ok := secrets("WEATHER_API_KEY")
+	require.True(t, ok)
+	require.Equal(t, "value", value)
+}
