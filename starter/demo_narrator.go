@@ -40,7 +40,12 @@ func (n *narrator) stages(s workflows.LifecycleState) {
 		if stage.Status == "waiting" {
 			continue // the question follows
 		}
-		n.note("%s %-9s %5.1f s  %s", mark, stage.Name, stage.Seconds, stage.Detail)
+		// What a file fails by is a list: one line each.
+		details := strings.Split(stage.Detail, "; column ")
+		n.note("%s %-9s %5.1f s  %s", mark, stage.Name, stage.Seconds, details[0])
+		for _, more := range details[1:] {
+			n.note("                     column %s", more)
+		}
 	}
 	for i, note := range s.Notes {
 		key := fmt.Sprintf("%s/note/%d", s.ID, i)
