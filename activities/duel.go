@@ -27,12 +27,11 @@ type evaluated struct {
 	challenger, champion *inference.Model
 	common               bool // the judged rows are ones that neither was trained on, and enough
 
-	rows       *dataset.Table
-	y          []float64
-	classes    int
-	p, old     []float64 // predictions of the challenger and of the champion; old is nil where there are none
-	problem    string    // why there is no comparison
-	comparison *evaluation.Comparison
+	rows    *dataset.Table
+	y       []float64
+	classes int
+	p, old  []float64 // predictions of the challenger and of the champion; old is nil where there are none
+	problem string    // why there is no comparison
 }
 
 // score predicts the judged rows with both models and computes the metrics.
