@@ -130,6 +130,10 @@ func (m *model) end(f Finished) {
 func (m *model) close(ctx workflow.Context) {
 	r := m.finished.Result
 	m.state.Open, m.finished, m.state.LastResult = nil, nil, &r
+	if brokeOff(r) {
+		// Its files may be undecided: whoever tells of them again is heard, and the planner knows what was decided.
+		m.state.Taken = slices.DeleteFunc(m.state.Taken, func(t Taken) bool { return t.Lifecycle == r.ID })
+	}
 	if len(r.Files) > 0 {
 		m.state.Muted = nil
 	}
@@ -143,6 +147,11 @@ func (m *model) close(ctx workflow.Context) {
 	m.fresh = len(m.state.Pending) > 0
 	m.state.DeferUntil = time.Time{}
 	m.describe(ctx)
+}
+
+// brokeOff says that a run may have ended before it decided on its files.
+func brokeOff(r activities.LifecycleResult) bool {
+	return r.Outcome == activities.Failed || r.Outcome == activities.Cancelled || r.Outcome == activities.Superseded
 }
 
 // noGain says that a monitor asked for a run that brought nothing. It would ask for the same again at its next look,

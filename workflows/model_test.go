@@ -144,6 +144,26 @@ func TestTriggersOfTheSameThingAreOneRun(t *testing.T) {
 	}
 }
 
+func TestAFileWhoseRunBrokeOffIsHeardOfAgain(t *testing.T) {
+	for _, c := range []struct {
+		outcome string
+		runs    int
+	}{{activities.Failed, 2}, {activities.Cancelled, 2}, {activities.Superseded, 2}, {activities.ValidationFailed, 1}, {activities.Rejected, 1}} {
+		t.Run(c.outcome, func(t *testing.T) {
+			t.Parallel()
+			e := newEntity(t)
+			e.ends = func(in activities.LifecycleInput) (activities.LifecycleResult, error) {
+				return e.result(in, c.outcome), nil
+			}
+			e.signals(time.Minute, landed("a"))
+			e.signals(10*time.Minute, landed("a")) // while the run is open: it is the run's
+			e.signals(5*time.Hour, landed("a"))
+			e.lives(10 * time.Hour)
+			want(t, "runs", len(e.inputs), c.runs)
+		})
+	}
+}
+
 func TestAMonitorThatGoesOnAlertingIsOneTrigger(t *testing.T) {
 	e := newEntity(t)
 	e.takes = 5 * time.Hour
