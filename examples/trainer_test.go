@@ -22,10 +22,7 @@ import (
 // The program is run as its docstring says, by nothing of leanloop's, and the model that it writes is scored on the
 // test rows that it never saw.
 func TestExternalTrainerWritesAModelThatPassesItsGates(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("no python3 here")
-	}
+	python := python3(t)
 	m, err := spec.Load("external-trainer/model.yaml")
 	require.NoError(t, err)
 	rows, parts := prepare(t, m, "external-trainer/data/flights.csv.gz")
@@ -61,10 +58,7 @@ func TestExternalTrainerWritesAModelThatPassesItsGates(t *testing.T) {
 }
 
 func TestExternalTrainerSaysWhatItMisses(t *testing.T) {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		t.Skip("no python3 here")
-	}
+	python := python3(t)
 	cmd := exec.Command(python, "train.py")
 	cmd.Dir = "external-trainer"
 	cmd.Env = []string{"SM_CHANNEL_TRAIN=" + t.TempDir()}
@@ -141,4 +135,17 @@ func cell(t *testing.T, rows *dataset.Table, name string, row int) any {
 		return nil
 	}
 	return c.Floats[row]
+}
+
+// python3 is the interpreter; a test skips without one, unless nothing may be missing.
+func python3(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("python3")
+	if err != nil && os.Getenv("LEANLOOP_REQUIRE_ALL") == "1" {
+		t.Fatal("no python3 here, and LEANLOOP_REQUIRE_ALL=1")
+	}
+	if err != nil {
+		t.Skip("no python3 here")
+	}
+	return path
 }
