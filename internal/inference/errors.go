@@ -23,7 +23,7 @@ func (e *MissingFeature) Error() string {
 // FeatureType says that a feature's value has a type that its kind can't take.
 type FeatureType struct {
 	Feature string
-	Want    string // the kind by the signature
+	Want    string // the kind by the signature, and its forms
 	Got     string // the type or value observed
 }
 

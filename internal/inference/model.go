@@ -125,9 +125,20 @@ func (m *Model) EncodeValue(i int, value any) (float64, error) {
 		encoded, ok = numberValue(value)
 	}
 	if !ok || math.IsInf(encoded, 0) || math.IsNaN(encoded) {
-		return 0, &FeatureType{m.Signature.Inputs[i].Name, m.Signature.Inputs[i].Kind, describe(value)}
+		return 0, &FeatureType{m.Signature.Inputs[i].Name, wanted(m.Signature.Inputs[i].Kind), describe(value)}
 	}
 	return encoded, nil
+}
+
+// wanted is a kind as an error tells a client what to send.
+func wanted(kind string) string {
+	switch kind {
+	case KindTimestamp:
+		return "timestamp: 2006-01-02, 2006-01-02T15:04:05Z or seconds since 1970"
+	case KindBoolean:
+		return "boolean: true, false, 1 or 0"
+	}
+	return kind
 }
 
 // encodeCategory takes numbers and booleans too: a CSV can't tell 1 from "1", so a category that was read from one may be
@@ -190,12 +201,12 @@ func booleanValue(value any) (float64, bool) {
 	return v, ok && (v == 0 || v == 1)
 }
 
-// timeValue takes RFC 3339 text, a time.Time, or seconds since 1970.
+// timeValue takes text that ParseTime takes, a time.Time, or seconds since 1970.
 func timeValue(value any) (float64, bool) {
 	switch v := value.(type) {
 	case string:
-		at, err := time.Parse(time.RFC3339Nano, v)
-		if err != nil {
+		at, ok := ParseTime(v)
+		if !ok {
 			return 0, false
 		}
 		return instant(at), true
@@ -203,6 +214,17 @@ func timeValue(value any) (float64, bool) {
 		return instant(v), true
 	}
 	return numberValue(value)
+}
+
+// ParseTime takes the forms of an instant that data files have, so that a client may send what trained the model:
+// 2006-01-02, and 2006-01-02T15:04:05 with a T or a space, an optional fraction and an optional zone; UTC without one.
+func ParseTime(text string) (time.Time, bool) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05", time.DateTime, time.DateOnly} {
+		if at, err := time.Parse(layout, text); err == nil { // a fraction is taken whether or not the layout has one
+			return at, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // instant is seconds of any year: Unix nanoseconds end in 2262, and "until 9999-12-31" is a common way to say never.

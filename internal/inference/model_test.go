@@ -45,6 +45,7 @@ func TestLinearScoresByItsFormula(t *testing.T) {
 		margin float64
 	}{
 		{"values", map[string]any{"n": 14.0, "i": 2, "b": true, "c": "x", "t": "2013-01-01T00:00:00Z"}, -1 + 0.5*2 + 0.2 + 2 + 0.7},
+		{"a time as files have it", map[string]any{"n": 14.0, "i": 2, "b": true, "c": "x", "t": "2013-01-01 00:00:00"}, -1 + 0.5*2 + 0.2 + 2 + 0.7},
 		{"nulls", map[string]any{"n": nil, "i": nil, "b": nil, "c": nil, "t": nil}, -1 + 0.25 + 0.3 + 0 + 0.3},
 		{"unknown category", map[string]any{"n": 10, "i": 0, "b": false, "c": "never seen", "t": 0}, -1 + 0.3},
 		{"category written as a number", map[string]any{"n": 10, "i": 0, "b": 0, "c": json.Number("1"), "t": 0}, -1 - 0.7},
@@ -74,9 +75,9 @@ func TestEncodeChecksTypes(t *testing.T) {
 	}{
 		{"text in a number", "n", "12", `feature "n": observed text "12", want number`},
 		{"fraction in an integer", "i", 1.5, `feature "i": observed number 1.5, want integer`},
-		{"two as a boolean", "b", 2, `feature "b": observed number 2, want boolean`},
+		{"two as a boolean", "b", 2, `feature "b": observed number 2, want boolean: true, false, 1 or 0`},
 		{"a list as a category", "c", []any{"x"}, `feature "c": observed a list, want category`},
-		{"text that is no instant", "t", "yesterday", `feature "t": observed text "yesterday", want timestamp`},
+		{"text that is no instant", "t", "yesterday", `feature "t": observed text "yesterday", want timestamp: 2006-01-02, 2006-01-02T15:04:05Z or seconds since 1970`},
 		{"infinity", "n", math.Inf(1), `feature "n": observed number +Inf, want number`},
 		{"a number over float64", "n", json.Number("1e999"), `feature "n": observed json.Number, want number`},
 		{"long text", "n", strings.Repeat("y", 100), `feature "n": observed text of 100 bytes, want number`},
@@ -365,4 +366,24 @@ func TestScorersAreSafeForConcurrentUse(t *testing.T) {
 		})
 	}
 	wait.Wait()
+}
+
+func TestParseTimeTakesWhatDataFilesHave(t *testing.T) {
+	for text, want := range map[string]string{
+		"2024-02-29":                     "2024-02-29T00:00:00Z",
+		"2024-02-29 13:14:15":            "2024-02-29T13:14:15Z",
+		"2024-02-29T13:14:15":            "2024-02-29T13:14:15Z",
+		"2024-02-29T13:14:15.123456789Z": "2024-02-29T13:14:15.123456789Z",
+		"2024-02-29 13:14:15.5+02:00":    "2024-02-29T11:14:15.5Z",
+		"2024-02-29 13:14:15.5":          "2024-02-29T13:14:15.5Z",
+		"2023-02-29":                     "", // no such day
+		"29/02/2024":                     "",
+		"2024-02-29 13:14":               "",
+		"":                               "",
+	} {
+		at, ok := ParseTime(text)
+		if got := at.UTC().Format(time.RFC3339Nano); ok != (want != "") || (ok && got != want) {
+			t.Errorf("%q: observed %s, %t, want %q", text, got, ok, want)
+		}
+	}
 }

@@ -61,15 +61,25 @@ func (w *work) decodePredict(r *route, maxRows int) (single bool, p *problem) {
 	return given == "features", nil
 }
 
-// missing says what a row lacks that is too short for any arm.
+// missing names all that a row lacks for the champion; nil if it lacks nothing.
 func (w *work) missing(r *route, row, rows int) *problem {
 	values := w.row(row, len(r.order))
+	var p *problem
 	for i, in := range r.champion.inputs {
-		if values[in.place].kind == absentValue {
-			return rowProblem(&inference.MissingFeature{Feature: r.champion.model.Signature.Inputs[i].Name}, row, rows)
+		if values[in.place].kind != absentValue {
+			continue
 		}
+		name := r.champion.model.Signature.Inputs[i].Name
+		if p == nil {
+			p = rowProblem(&inference.MissingFeature{Feature: name}, row, rows)
+			continue
+		}
+		p.Features = append(p.Features, featureHint{Name: name})
 	}
-	return nil // it has all: not too short
+	if p != nil && len(p.Features) > 1 {
+		p.Message += fmt.Sprintf("; %d more are: see features", len(p.Features)-1)
+	}
+	return p
 }
 
 // decodeRow reads one object of named values into the places of the route. given is how many it holds of what is read.

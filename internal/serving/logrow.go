@@ -98,8 +98,8 @@ func appendFeature(dst []byte, kind string, v value) []byte {
 func appendTimestamp(dst []byte, v value) []byte {
 	var at time.Time
 	if v.kind == textValue {
-		var err error
-		if at, err = time.Parse(time.RFC3339Nano, string(v.raw)); err != nil {
+		var ok bool
+		if at, ok = inference.ParseTime(string(v.raw)); !ok {
 			return dst
 		}
 	} else {

@@ -39,6 +39,7 @@ func TestWrongRequestsSayWhatIsWrong(t *testing.T) {
 		{"no rows", `{"instances": []}`, 400, "bad_request", "no rows"},
 		{"unknown feature", `{"features": {"dep_dely": 20, "carrier": "UA"}}`, 400, "unknown_feature", `no feature "dep_dely" (nearest: dep_delay)`},
 		{"missing feature", `{"features": {"carrier": "UA"}}`, 400, "missing_feature", `feature "dep_delay" is missing`},
+		{"several are missing", `{"features": {}}`, 400, "missing_feature", "are: see features"},
 		{"missing feature in a batch", `{"instances": [` + goodRow + `, {"carrier": "UA"}]}`, 400, "missing_feature", "row 2 of 2"},
 		{"text for a number", `{"features": {"dep_delay": "20", "carrier": "UA"}}`, 400, "bad_feature", `feature "dep_delay": observed text "20", want number`},
 		{"a number out of range", `{"features": {"dep_delay": 1e999, "carrier": "UA"}}`, 400, "bad_feature", "dep_delay"},

@@ -211,6 +211,9 @@ func (s *Server) askChampion(w *work, r *route) (*problem, time.Duration) {
 	w.x = grow(w.x[:0], width*len(w.champion))
 	for k, i := range w.champion {
 		if err := r.champion.encode(w.row(i, places), w.x[k*width:(k+1)*width]); err != nil {
+			if _, missing := err.(*inference.MissingFeature); missing {
+				return w.missing(r, i, w.rows), 0 // all of them, not only the first
+			}
 			return rowProblem(err, i, w.rows), 0
 		}
 	}
