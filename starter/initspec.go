@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -42,8 +43,11 @@ Check the guesses: target, id and time matter most.`,
 	return cmd
 }
 
-// runInit prints YAML whatever -o says: it is a file to keep.
+// runInit prints YAML, with its comments: it is a file to keep.
 func runInit(ctx context.Context, o *initOptions) error {
+	if o.flags.format == formatJSON {
+		return usagef("-o json: init prints a model.yaml, whose comments JSON has no place for")
+	}
 	f, err := os.Open(o.data)
 	if err != nil {
 		return usagef("%w", err)
@@ -51,12 +55,13 @@ func runInit(ctx context.Context, o *initOptions) error {
 	defer func() { _ = f.Close() }()
 	table, info, report, err := dataset.Read(ctx, f, dataset.ReadOptions{Name: o.data})
 	if err != nil {
-		return fmt.Errorf("read %s: %w", o.data, err)
+		return err // it names the file
 	}
 	if err := report.Error(); err != nil {
 		return err
 	}
 	in := o.input
+	in.Rows = info.Rows
 	if in.Name == "" {
 		in.Name = spec.NameFrom(filepath.Base(o.data))
 	}
@@ -66,13 +71,12 @@ func runInit(ctx context.Context, o *initOptions) error {
 	if usual := spec.Defaults().Data.Window.MinRows; info.Rows < usual {
 		in.MinRows = max(1, info.Rows/2) // else the file at hand could never be trained on
 	}
+	in.Columns, in.Seen = dataset.InferContract(table).Columns, dataset.Describe(table)
 	for _, name := range []string{in.Target, in.ID, in.Time} {
 		if _, ok := table.Column(name); name != "" && !ok {
-			return usagef("%s has no column %q", o.data, name)
+			return usagef("%s has no column %q: it has %s", o.data, name, columnNames(in.Columns))
 		}
 	}
-	contract := dataset.InferContract(table)
-	in.Columns, in.Seen = contract.Columns, dataset.Describe(table)
 	in.Approver, err = o.actor()
 	if err != nil {
 		return err
@@ -86,4 +90,13 @@ func runInit(ctx context.Context, o *initOptions) error {
 	}
 	o.say("%d rows, %d columns; save it as model.yaml, check target, id and time, then: starter validate -f model.yaml --data %s", info.Rows, len(in.Columns), o.data)
 	return nil
+}
+
+// columnNames lists a file's columns, as many as fit into an error.
+func columnNames(columns []spec.ColumnRule) string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.Name
+	}
+	return clip(oneLine(strings.Join(names, ", ")), 200)
 }

@@ -145,3 +145,19 @@ func TestRenderedSpecReadsBackWhateverTheColumnsAreCalled(t *testing.T) {
 		require.Equal(t, columns, m.Data.Contract.Columns)
 	})
 }
+
+func TestAFewRowsGetALossThatTheyCanRuleOut(t *testing.T) {
+	for _, c := range []struct {
+		task Task
+		rows int
+		want string
+	}{{Binary, 3000, "0.02"}, {Multiclass, 20_000, "0.01"}, {Binary, 40_000, "0.005"}, {Binary, 0, "0.005"}, {Regression, 3000, "0.005"}} {
+		text, err := Render(InitInput{Task: c.task, Rows: c.rows})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), "max_loss: "+c.want+",") {
+			t.Errorf("%s, %d rows: want max_loss %s in\n%s", c.task, c.rows, c.want, text)
+		}
+	}
+}
