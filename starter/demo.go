@@ -160,7 +160,7 @@ func openWorld(ctx context.Context, o demoOptions, data string, say *narrator) (
 
 // connect opens the stack as any command in another terminal would: by its data folder.
 func (w *world) connect(ctx context.Context, o demoOptions, data string) error {
-	if err := WriteDevContext(o.Config, devContextOf(data, w.stack)); err != nil {
+	if err := WriteGuestContext(o.Config, devContextOf(data, w.stack)); err != nil {
 		return err
 	}
 	w.app = newApp()

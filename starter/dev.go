@@ -116,7 +116,8 @@ S3           %s  (bucket %s)
 InfluxDB     %s
 State        %s
 
-In another terminal:  starter init DATA.csv > model.yaml; starter submit -f model.yaml --data DATA.csv
+In another terminal:  starter init DATA.csv --target COLUMN > model.yaml
+                      starter submit -f model.yaml --data DATA.csv
 Ctrl-C stops it; the next "starter dev --data %s" continues.
 `, c.TemporalUI, c.Temporal, c.Gateway, c.S3.Endpoint, c.Bucket, c.Influx, data, o.Data)
 	} else if err := o.Print(withoutSecrets(c), nil); err != nil {

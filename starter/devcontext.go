@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Files of a development stack's addresses. Both hold, or lead to, the S3 secret key, so only their owner reads them.
@@ -44,12 +45,41 @@ type devPointer struct {
 // WriteDevContext leaves a stack's addresses in its data folder and makes it the newest one of the user whose
 // configuration folder (os.UserConfigDir) this is.
 func WriteDevContext(configDir string, c DevContext) error {
+	if err := leaveDevContext(c); err != nil {
+		return err
+	}
+	return pointDevContext(configDir, c.Data)
+}
+
+// WriteGuestContext leaves a stack's addresses as WriteDevContext does, and makes it the newest one only where no
+// other runs: commands meant for somebody's own models must not go to a demo that is started beside them.
+func WriteGuestContext(configDir string, c DevContext) error {
+	if err := leaveDevContext(c); err != nil {
+		return err
+	}
+	if _, runs, err := NewestDevContext(configDir); err == nil && runs {
+		return nil
+	}
+	return pointDevContext(configDir, c.Data)
+}
+
+// leaveDevContext writes a stack's addresses to its data folder.
+func leaveDevContext(c DevContext) error {
 	abs, err := filepath.Abs(c.Data)
 	if err != nil {
 		return fmt.Errorf("development stack: %w", err)
 	}
 	c.Data = abs
 	if err := writePrivate(filepath.Join(abs, devContextFile), c); err != nil {
+		return fmt.Errorf("development stack: %w", err)
+	}
+	return nil
+}
+
+// pointDevContext makes the stack of a data folder the newest one.
+func pointDevContext(configDir, data string) error {
+	abs, err := filepath.Abs(data)
+	if err != nil {
 		return fmt.Errorf("development stack: %w", err)
 	}
 	if err := writePrivate(filepath.Join(configDir, "leanloop", devPointerFile), devPointer{Data: abs}); err != nil {
@@ -99,7 +129,16 @@ func ReadDevContext(data string) (DevContext, error) {
 	return c, err
 }
 
-// NewestDevContext is the stack that was started last, if one is remembered.
+// runs is whether the program that started the stack is still there. One that was killed left its addresses behind.
+func (c DevContext) runs() bool {
+	if c.PID == 0 {
+		return true // it didn't say
+	}
+	err := syscall.Kill(c.PID, 0)
+	return err == nil || errors.Is(err, syscall.EPERM)
+}
+
+// NewestDevContext is the stack that was started last, if one is remembered; ok is false where it no longer runs.
 func NewestDevContext(configDir string) (c DevContext, ok bool, err error) {
 	var p devPointer
 	err = readJSONFile(filepath.Join(configDir, "leanloop", devPointerFile), &p)
@@ -113,7 +152,7 @@ func NewestDevContext(configDir string) (c DevContext, ok bool, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, false, nil // its folder was removed
 	}
-	return c, err == nil, err
+	return c, err == nil && c.runs(), err
 }
 
 // writePrivate replaces a file as a whole, readable by its owner alone.

@@ -40,7 +40,8 @@ type session struct {
 
 func newSession(t *testing.T) *session {
 	t.Helper()
-	w := &session{t: t, variables: map[string]string{}, fake: newFakeEngine(), service: schedulestest.New()}
+	w := &session{t: t, variables: map[string]string{"LEANLOOP_BUCKET": "leanloop"}, // servers are named, as the fakes are
+		fake: newFakeEngine(), service: schedulestest.New()}
 	buckets := objectstore.NewMemoryBuckets()
 	w.bucket = buckets.Bucket(defaultBucket)
 	w.app = &app{

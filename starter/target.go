@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/url"
+	"slices"
 
 	"github.com/leanloop/leanloop/internal/objectstore"
 	"github.com/leanloop/leanloop/internal/temporalx"
@@ -52,20 +53,34 @@ func (a *app) devContext() (*DevContext, error) {
 	if a.flags.connection.Address != "" || a.flags.connection.Profile != "" {
 		return nil, nil
 	}
-	for _, name := range []string{"TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE", "AWS_ENDPOINT_URL_S3"} {
-		if a.env(name) != "" {
-			return nil, nil
+	if a.anySet("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE", "AWS_ENDPOINT_URL_S3") {
+		return nil, nil
+	}
+	var c DevContext
+	dir, err := a.configDir()
+	if err == nil { // a system without such a folder has no stack to remember
+		var ok bool
+		if c, ok, err = NewestDevContext(dir); err != nil {
+			return nil, err
+		} else if ok {
+			return &c, nil
 		}
 	}
-	dir, err := a.configDir()
-	if err != nil {
-		return nil, nil // a system without such a folder has no stack to remember
+	if a.flags.bucket != "" || a.anySet("LEANLOOP_BUCKET", "AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_REGION",
+		"AWS_DEFAULT_REGION", "AWS_ROLE_ARN", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI") {
+		return nil, nil
 	}
-	c, ok, err := NewestDevContext(dir)
-	if err != nil || !ok {
-		return nil, err
+	// Going on would ask whatever credentials this machine has for a bucket that nobody named.
+	again := "starter dev"
+	if c.Data != "" {
+		again += " --data " + c.Data
 	}
-	return &c, nil
+	return nil, usagef("no servers: %q starts some here; yours are named by --temporal and the AWS_* variables", again)
+}
+
+// anySet is whether one of the variables has a value.
+func (a *app) anySet(names ...string) bool {
+	return slices.ContainsFunc(names, func(name string) bool { return a.env(name) != "" })
 }
 
 // use takes a development stack's addresses.

@@ -11,7 +11,7 @@ import (
 
 func stackOf(data string) DevContext {
 	return DevContext{
-		Data: data, PID: 42, Temporal: "127.0.0.1:7233", Namespace: "default", Bucket: "lab",
+		Data: data, PID: os.Getpid(), Temporal: "127.0.0.1:7233", Namespace: "default", Bucket: "lab",
 		S3:         DevS3{Endpoint: "http://127.0.0.1:9000", Region: "us-east-1", AccessKey: "k", SecretKey: "s"},
 		TemporalUI: "http://127.0.0.1:8233", Gateway: "http://127.0.0.1:8080",
 	}
@@ -54,6 +54,57 @@ func TestAStackWhoseFolderIsGoneIsNone(t *testing.T) {
 	_, ok, err := NewestDevContext(config)
 	require.NoError(t, err)
 	require.False(t, ok)
+}
+
+func TestAStackThatWasKilledIsNotUsed(t *testing.T) {
+	config, data := t.TempDir(), t.TempDir()
+	c := stackOf(data)
+	c.PID = 1 << 30 // above every system's limit
+	require.NoError(t, WriteDevContext(config, c))
+	_, ok, err := NewestDevContext(config)
+	require.NoError(t, err)
+	require.False(t, ok)
+
+	w := newSession(t)
+	w.configDir = func() (string, error) { return config, nil }
+	w.variables = map[string]string{}
+	_, err = w.resolve()
+	require.ErrorContains(t, err, "starter dev --data "+data, "which command continues it")
+	require.Equal(t, exitUsage, exitCode(err))
+}
+
+func TestADemoIsTheNewestStackOnlyWhereNoOtherRuns(t *testing.T) {
+	config, own, demo := t.TempDir(), t.TempDir(), t.TempDir()
+	require.NoError(t, WriteGuestContext(config, stackOf(demo)))
+	c, ok, err := NewestDevContext(config)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, demo, c.Data)
+
+	require.NoError(t, WriteDevContext(config, stackOf(own)))
+	require.NoError(t, WriteGuestContext(config, stackOf(demo)))
+	c, ok, err = NewestDevContext(config)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, own, c.Data)
+}
+
+func TestNoServersAtAllIsAUsageError(t *testing.T) {
+	for name, variables := range map[string]map[string]string{"nothing": {}, "a region": {"AWS_REGION": "eu-west-1"}, "a bucket": {"LEANLOOP_BUCKET": "models"}} {
+		t.Run(name, func(t *testing.T) {
+			w := newSession(t)
+			config := t.TempDir()
+			w.configDir = func() (string, error) { return config, nil }
+			w.variables = variables
+			_, err := w.resolve()
+			if len(variables) > 0 {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, "starter dev")
+			require.Equal(t, exitUsage, exitCode(err))
+		})
+	}
 }
 
 func TestADamagedDevContextIsAnErrorThatNamesTheFile(t *testing.T) {
