@@ -73,7 +73,9 @@ func lifecycleOf(r activities.LifecycleResult) demoLifecycle {
 // table is the end of the story for people.
 func (r *demoResult) table(w io.Writer) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "CHAPTER\tRUN\tOUTCOME\tSECONDS")
+	if len(r.Chapters) > 0 {
+		_, _ = fmt.Fprintln(t, "CHAPTER\tRUN\tOUTCOME\tSECONDS")
+	}
 	for _, c := range r.Chapters {
 		_, _ = fmt.Fprintf(t, "%d  %s\t%s\t%s\t%.1f\n", c.Number, c.Title, c.Lifecycle, c.Outcome, c.Seconds)
 	}
@@ -82,6 +84,10 @@ func (r *demoResult) table(w io.Writer) {
 	if !r.Ledger.Verified {
 		verified = "NOT verified"
 	}
-	_, _ = fmt.Fprintf(w, "\nChampion: version %d. Ledger: %d entries, %s.\n", r.Champion, r.Ledger.Entries, verified)
+	champion := "none"
+	if r.Champion > 0 {
+		champion = fmt.Sprintf("version %d", r.Champion)
+	}
+	_, _ = fmt.Fprintf(w, "\nChampion: %s. Ledger: %d entries, %s.\n", champion, r.Ledger.Entries, verified)
 	_, _ = fmt.Fprintf(w, "Predictions served: %d, failed: %d. Worker killed: %d time(s). Took %.0f s.\n", r.Served, r.Failed, r.Kills, r.Seconds)
 }

@@ -43,6 +43,7 @@ func exitCode(err error) int {
 		{exitGate, isA[*dataset.ContractError]},
 		{exitGate, isA[*dataset.FormatError]},
 		{exitGate, isA[*dataset.DataError]},
+		{exitRejected, func(err error) bool { return errors.Is(err, errDeclined) }},
 		{exitTimedOut, isA[*waitError]},
 		{exitConflict, isA[*notFoundError]},
 		{exitConflict, isA[*refusedError]},

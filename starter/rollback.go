@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -76,6 +77,9 @@ func runRollback(ctx context.Context, o *rollbackOptions) error {
 	if isA[*registry.Conflict](err) || isA[*registry.Refused](err) {
 		o.recordRefusal(ctx, o.model, registry.RefusedDecision{Actor: actor, Via: "cli", Decision: "rollback", Version: o.to, Given: o.reason, Reason: err.Error()})
 	}
+	if r, ok := errors.AsType[*registry.Refused](err); ok {
+		return &refusedError{what: "rollback of " + o.model, why: r.Reason}
+	}
 	if err != nil {
 		return err
 	}
@@ -98,7 +102,7 @@ func (o *rollbackOptions) rollBack(ctx context.Context, head registry.Entry, act
 	if head.State.Challenger == 0 && to == 0 {
 		to = formerChampion(head.State)
 		if to == 0 {
-			return registry.Entry{}, &refusedError{what: "rollback of " + o.model, why: "no canary runs, and there is no former champion to return to"}
+			return registry.Entry{}, &refusedError{what: "rollback of " + o.model, why: "no canary runs, and there is no former champion that wasn't rolled back (--to returns to one that was)"}
 		}
 	}
 	if to != 0 && to == head.State.Champion && head.State.Challenger == 0 {

@@ -224,7 +224,7 @@ func submittedLine(s submitted) string {
 	case s.Lifecycle == "":
 		return fmt.Sprintf("waits behind the open run of %s, %d in line: starter watch %s", s.Model, s.Queued, s.Model)
 	case s.Duplicate:
-		return fmt.Sprintf("%s took this file already", s.Lifecycle)
+		return s.Lifecycle + " has this file" // whether it was new, or the landing prefix was looked at before we asked
 	}
 	return s.Lifecycle + " started"
 }

@@ -104,7 +104,7 @@ func TestSubmitThatLedToNothingIsRefusedWithTheReason(t *testing.T) {
 func TestSubmitOfAKnownFileStartsNothingUnlessForced(t *testing.T) {
 	w := submitting(t, workflows.Submitted{Lifecycle: "lifecycle/churn/1", Duplicate: true})
 	require.Equal(t, exitOK, w.starter("submit", "-f", "model.yaml", "--data", "jan.csv"))
-	require.Contains(t, w.stdout.String(), "took this file already")
+	require.Contains(t, w.stdout.String(), "has this file")
 	require.Len(t, w.fake.triggers, 1)
 
 	w = submitting(t, workflows.Submitted{Lifecycle: "lifecycle/churn/1", Duplicate: true}, workflows.Submitted{Lifecycle: "lifecycle/churn/2"})
