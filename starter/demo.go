@@ -94,6 +94,9 @@ func runDemo(ctx context.Context, o demoOptions) error {
 	}
 	s := &story{world: w, traffic: newTraffic(w.stack.GatewayURL(), w.base), result: result}
 	told := s.tell(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err() // stopped in the middle: a conclusion would say that nothing is verified
+	}
 	if err := s.conclude(ctx, began); err != nil && told == nil {
 		told = err
 	}
