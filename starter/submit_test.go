@@ -132,12 +132,12 @@ func TestWatchOfARunThatNeverEndsTimesOut(t *testing.T) {
 	require.Equal(t, 1, strings.Count(w.stderr.String(), "approve waiting"), "a line for a change, none without")
 }
 
-func TestWatchOfAModelWithoutAnOpenRunSaysHowTheLastEnded(t *testing.T) {
+func TestWatchOfAModelWithoutAnOpenRunEndsAsTheLastOneDid(t *testing.T) {
 	w := submitting(t, workflows.Submitted{})
 	require.Equal(t, exitOK, w.starter("apply", "-f", "model.yaml"))
 	w.ends(activities.GateFailed, "f1 too low")
-	require.Equal(t, exitConflict, w.starter("watch", "churn"))
-	require.Contains(t, w.stderr.String(), "the last one, lifecycle/churn/1, is gate_failed")
+	require.Equal(t, exitGate, w.starter("watch", "churn"))
+	require.Contains(t, w.stderr.String(), "f1 too low")
 	require.Equal(t, exitGate, w.starter("watch", "churn/1"))
 	require.Equal(t, exitConflict, w.starter("watch", "churn/9"))
 }

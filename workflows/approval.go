@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -188,7 +189,7 @@ func (l *lifecycle) ask(ctx workflow.Context) (approval.Status, error) {
 	l.state.Approval = l.approval.state
 	l.status(ctx, "waiting", "for %d of %v until %s", max(1, request.Policy.Quorum), request.Policy.Approvers, request.Deadline.Format(time.RFC3339))
 	asked := l.tell(ctx, activities.MessageApproval, "", nil)
-	decided, err := workflow.AwaitWithTimeout(ctx, request.Deadline.Sub(workflow.Now(ctx)), l.approval.settled)
+	decided, err := waitAtMost(ctx, request.Deadline.Sub(workflow.Now(ctx)), "a decision on version "+strconv.Itoa(l.version.Version), l.approval.settled)
 	if err != nil {
 		l.approval.state = nil
 		l.tell(ctx, activities.MessageDecided, "nobody decided: the run was ended before", asked)

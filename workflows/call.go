@@ -3,6 +3,7 @@ package workflows
 import (
 	"context"
 	"errors"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -66,4 +67,12 @@ func errorType(err error) string {
 		return app.Type()
 	}
 	return ""
+}
+
+// waitAtMost waits until a condition holds, or the time is over: then met is false. what names the wait in the UI's
+// timeline.
+func waitAtMost(ctx workflow.Context, limit time.Duration, what string, holds func() bool) (met bool, err error) {
+	return workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
+		Timeout: limit, TimerOptions: workflow.TimerOptions{Summary: "waits for " + what},
+	}, holds)
 }

@@ -160,7 +160,7 @@ func (c *canaryRun) run(ctx workflow.Context) (activities.CanaryResult, error) {
 			return activities.CanaryResult{}, err
 		}
 		now := workflow.Now(ctx)
-		if _, err := workflow.AwaitWithTimeout(ctx, c.state.NextLook(now).Sub(now), func() bool { return c.nudged }); err != nil {
+		if _, err := waitAtMost(ctx, c.state.NextLook(now).Sub(now), fmt.Sprintf("the next look, at %.4g %%", 100*c.weight), func() bool { return c.nudged }); err != nil {
 			return activities.CanaryResult{}, err
 		}
 		if err := c.look(ctx); err != nil {

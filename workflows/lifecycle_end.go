@@ -45,7 +45,7 @@ func (l *lifecycle) finish(ctx workflow.Context, err error) (activities.Lifecycl
 	}
 	// A message whose activity runs when the workflow completes may be lost, so they are waited for.
 	if l.telling > 0 {
-		sent, err := workflow.AwaitWithTimeout(ctx, lastWords, func() bool { return l.telling == 0 })
+		sent, err := waitAtMost(ctx, lastWords, "messages to be sent", func() bool { return l.telling == 0 })
 		if err != nil || !sent {
 			workflow.GetLogger(ctx).Warn("messages not sent", "lifecycle", l.result.ID, "messages", l.telling, "after", lastWords)
 		}

@@ -170,7 +170,7 @@ func (m *model) submit(ctx workflow.Context, t activities.Trigger) (Submitted, e
 func (m *model) wait(ctx workflow.Context) error {
 	ready := func() bool { return m.finished != nil || m.due(ctx) || m.full(ctx) }
 	if m.state.Open == nil && !m.state.DeferUntil.IsZero() && len(m.state.Pending) > 0 {
-		_, err := workflow.AwaitWithTimeout(ctx, m.state.DeferUntil.Sub(workflow.Now(ctx)), ready)
+		_, err := waitAtMost(ctx, m.state.DeferUntil.Sub(workflow.Now(ctx)), "the end of a cooldown", ready)
 		return err
 	}
 	return workflow.Await(ctx, ready)
