@@ -107,7 +107,11 @@ func runDemo(ctx context.Context, o demoOptions) error {
 		return told
 	}
 	if o.Keep {
-		say.line("\nEverything keeps running; state is in %s. Ctrl-C ends it.\nIn another terminal: starter --dev %s status %s", data, data, w.model())
+		// The last chapter looks for drift every two seconds: nobody wants to read that for long.
+		if err := s.apply(ctx, nil); err != nil {
+			return err
+		}
+		say.line("\nEverything keeps running; state is in %s. Ctrl-C ends it.\nIn another terminal: go run ./starter --dev %s status %s", data, data, w.model())
 		return w.stack.Watch(ctx)
 	}
 	return nil
