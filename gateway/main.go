@@ -20,8 +20,8 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/leanloop/leanloop/internal/local"
 	"github.com/leanloop/leanloop/internal/objectstore"
+	"github.com/leanloop/leanloop/internal/parent"
 	"github.com/leanloop/leanloop/internal/serving"
 	"github.com/leanloop/leanloop/internal/timeseries"
 )
@@ -36,7 +36,7 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ctx, end := local.WithParent(ctx)
+	ctx, end := parent.Watch(ctx)
 	defer end()
 	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stderr))
 }

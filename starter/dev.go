@@ -15,6 +15,7 @@ import (
 
 	"github.com/leanloop/leanloop/internal/devstack"
 	"github.com/leanloop/leanloop/internal/local"
+	"github.com/leanloop/leanloop/internal/parent"
 	"github.com/leanloop/leanloop/internal/temporalx"
 	"github.com/leanloop/leanloop/workflows"
 )
@@ -79,7 +80,7 @@ func runDev(ctx context.Context, o devOptions) error {
 		}
 		return err
 	}
-	ctx, end := local.WithParent(ctx) // a test's, say
+	ctx, end := parent.Watch(ctx) // a test's, say
 	defer end()
 	stack, err := local.Up(ctx, local.Options{
 		Data: o.Data, Log: o.Err, Temporal: o.Temporal, S3: o.S3, Influx: o.Influx, Ports: o.Ports, Gateway: o.Gateway,

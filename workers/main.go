@@ -16,7 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/leanloop/leanloop/internal/local"
+	"github.com/leanloop/leanloop/internal/parent"
 )
 
 func main() {
@@ -41,7 +41,7 @@ func command() *cobra.Command {
 				return err
 			}
 			logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel}))
-			ctx, stop := local.WithParent(cmd.Context())
+			ctx, stop := parent.Watch(cmd.Context())
 			defer stop()
 			return run(ctx, c, logger)
 		},

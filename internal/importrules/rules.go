@@ -80,6 +80,10 @@ func rules() []rule {
 		name:   "5: only programs wire providers to ports, and nothing imports a program",
 		reason: "which server is used, and with which secret, is decided in one place for each program; whatever else made a provider couldn't be tested without its server",
 		check:  programsWire,
+	}, {
+		name:   "6: only starter, testkit and tests import internal/local or internal/devstack",
+		reason: "they build and run servers for one machine; a worker or a gateway in production must carry nothing of it",
+		check:  developmentStaysOut,
 	}}
 }
 
@@ -164,7 +168,7 @@ func activitiesTakePorts(t *tree, p *pkg, f *file) []finding {
 	}
 	found := imports(f, func(i string) bool {
 		dir, ok := t.own(i)
-		return ok && (dir == "workflows" || dir == "internal/local" || dir == "internal/testkit" || dir == "internal/devstack")
+		return ok && (dir == "workflows" || dir == "internal/testkit")
 	})
 	return append(found, providers(t, f)...)
 }
@@ -178,6 +182,18 @@ func programsWire(t *tree, p *pkg, f *file) []finding {
 		return found // rules 3 and 4 say more about those two
 	}
 	return append(found, providers(t, f)...)
+}
+
+// developmentStaysOut lets the two packages know each other, beside those that use them.
+func developmentStaysOut(t *tree, p *pkg, f *file) []finding {
+	development := []string{"internal/local", "internal/devstack"}
+	if within(p.dir, "starter", "internal/testkit") || within(p.dir, development...) {
+		return nil
+	}
+	return imports(f, func(i string) bool {
+		dir, ok := t.own(i)
+		return ok && within(dir, development...)
+	})
 }
 
 // providers finds uses of names that a provider's file declares. In a port's package, a file that declares a

@@ -65,6 +65,11 @@ func source() map[string]string {
 		"internal/objectstore/objectstoretest/suite.go": `package objectstoretest
 			import "m/internal/objectstore"
 			var _ = objectstore.NewS3`,
+		"internal/devstack/start.go":        `package devstack; func Start() {}`,
+		"internal/local/up.go":              `package local; import "m/internal/devstack"; var Up = devstack.Start`,
+		"internal/testkit/dev.go":           `package testkit; import "m/internal/local"; var _ = local.Up`,
+		"starter/dev.go":                    `package main; import ("m/internal/devstack"; "m/internal/local"); var _, _ = local.Up, devstack.Start`,
+		"workers/main_test.go":              `package main; import "m/internal/local"; var _ = local.Up`,
 		"internal/canary/canary_test.go":    `package canary; import "os"; var _ = os.Open`,
 		"internal/canary/testdata/x/x.go":   `package x; import "os"; var _ = os.Open`,
 		"devstack/go.mod":                   `module m/devstack`,
@@ -149,6 +154,15 @@ func TestEachRuleFindsWhatBreaksIt(t *testing.T) {
 		"5 a program is imported": {
 			"schedules/x.go", `package schedules; import _ "m/workers"`,
 			"5", `imports "m/workers"`},
+		"6 a program of production runs programs": {
+			"gateway/main.go", `package main; import "m/internal/local"; var _ = local.Up`,
+			"6", `imports "m/internal/local"`},
+		"6 a program of production builds servers": {
+			"workers/build.go", `package main; import _ "m/internal/devstack"`,
+			"6", `imports "m/internal/devstack"`},
+		"6 an activity, too": {
+			"activities/x.go", `package activities; import _ "m/internal/devstack"`,
+			"6", `imports "m/internal/devstack"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := source()

@@ -4,7 +4,6 @@ package local
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/leanloop/leanloop/internal/devstack"
+	"github.com/leanloop/leanloop/internal/parent"
 )
 
 // Binaries are the programs to run.
@@ -118,7 +118,7 @@ func Launch(c Command) (*Process, error) {
 	}
 	defer func() { _ = log.Close() }()
 	cmd := exec.Command(c.Path, c.Args...)
-	cmd.Env = append(append(os.Environ(), c.Env...), parentPipe+"=1")
+	cmd.Env = append(append(os.Environ(), c.Env...), parent.Environment+"=1")
 	cmd.Stdout, cmd.Stderr = log, log
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -217,23 +217,4 @@ func (p *Process) Stop(ctx context.Context) error {
 		p.Kill()
 		return fmt.Errorf("%s didn't stop in time and was killed", p.command.Name)
 	}
-}
-
-// parentPipe tells a program that its standard input is held by the one that started it.
-const parentPipe = "LEANLOOP_PARENT_PIPE"
-
-// WithParent ends the context when the program's parent is gone, if the parent is one that said so by Start. So a
-// program of a `starter dev` that was killed doesn't stay behind.
-func WithParent(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	if os.Getenv(parentPipe) == "" {
-		return ctx, cancel
-	}
-	go func() {
-		_, err := io.Copy(io.Discard, os.Stdin)
-		if err == nil || errors.Is(err, io.EOF) {
-			cancel()
-		}
-	}()
-	return ctx, cancel
 }

@@ -147,14 +147,6 @@ func TestAProgramEndsWithTheOneThatStartedIt(t *testing.T) {
 	require.Eventually(t, func() bool { return !answers("http://" + address) }, 10*time.Second, 10*time.Millisecond)
 }
 
-func TestAProgramThatNobodyStartedHasNoParentToLose(t *testing.T) {
-	t.Setenv("LEANLOOP_PARENT_PIPE", "")
-	ctx, cancel := local.WithParent(t.Context())
-	require.NoError(t, ctx.Err())
-	cancel()
-	require.ErrorIs(t, ctx.Err(), context.Canceled)
-}
-
 func TestEnvironmentSaysWhereTheServersAre(t *testing.T) {
 	var a devstack.Addresses
 	a.Temporal.Address, a.Temporal.Namespace, a.Temporal.UI = "127.0.0.1:7233", "default", "http://127.0.0.1:8233"

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/leanloop/leanloop/internal/local"
+	"github.com/leanloop/leanloop/internal/parent"
 )
 
 // childMode makes the test binary one of the programs that the tests run.
@@ -31,7 +32,7 @@ func TestMain(m *testing.M) {
 func child(mode, argument string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	ctx, cancel := local.WithParent(ctx)
+	ctx, cancel := parent.Watch(ctx)
 	defer cancel()
 	switch mode {
 	case "serve": // healthy until it is asked to end or its parent is gone
