@@ -95,8 +95,8 @@ func (o *QualityOutput) tooFew(monitor spec.QualityMonitor, labels spec.Labels) 
 	return ""
 }
 
-// judge compares with the limit, on the metric's worse side: as much worse than the baseline as below_baseline says, of
-// the baseline's size, since an R2 may be negative.
+// judge compares with the limit: as far under the baseline as below_baseline says, of the baseline's size, since an R2
+// may be negative. Larger is better: a spec can't name another metric here.
 func (o *QualityOutput) judge(observed float64, monitor spec.QualityMonitor) {
 	if math.IsNaN(observed) || math.IsInf(observed, 0) {
 		o.Inconclusive = fmt.Sprintf("%s has no value on %d labelled predictions", o.Metric, o.Labelled)
@@ -104,14 +104,9 @@ func (o *QualityOutput) judge(observed float64, monitor spec.QualityMonitor) {
 	}
 	o.Observed = observed
 	o.Limit = o.Baseline - (1-monitor.BelowBaseline)*math.Abs(o.Baseline)
-	word := "<"
-	if o.Alert = o.Observed < o.Limit; evaluation.SmallerIsBetter(o.Metric) {
-		o.Limit, word = o.Baseline/monitor.BelowBaseline, ">"
-		o.Alert = o.Observed > o.Limit
-	}
-	if o.Alert {
-		o.Reason = fmt.Sprintf("%s: observed %.4f %s %.4f (%.4g x the %.4f that version %d had on its test rows) on %d labelled predictions",
-			o.Metric, o.Observed, word, o.Limit, monitor.BelowBaseline, o.Baseline, o.Champion, o.Labelled)
+	if o.Alert = o.Observed < o.Limit; o.Alert {
+		o.Reason = fmt.Sprintf("%s: observed %.4f < %.4f (%.4g x the %.4f that version %d had on its test rows) on %d labelled predictions",
+			o.Metric, o.Observed, o.Limit, monitor.BelowBaseline, o.Baseline, o.Champion, o.Labelled)
 	}
 }
 

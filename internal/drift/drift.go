@@ -17,7 +17,6 @@ import (
 const (
 	MethodKS          = "ks"
 	MethodChiSquare   = "chi2"
-	MethodPSI         = "psi"
 	MethodJS          = "js"
 	MethodWasserstein = "wasserstein"
 	MethodZTest       = "ztest"

@@ -58,13 +58,6 @@ type Duel struct {
 	Groups []int32
 }
 
-// PairedBootstrap compares two models that decide at DefaultThreshold; see Duel.Bootstrap.
-func PairedBootstrap(task spec.Task, classes int, y, champion, challenger []float64, metric string, confidence float64, resamples int, seed uint64) (Comparison, error) {
-	d := Duel{Task: task, Classes: classes, Y: y, Champion: champion, Challenger: challenger,
-		ChampionThreshold: DefaultThreshold, ChallengerThreshold: DefaultThreshold}
-	return d.Bootstrap(metric, confidence, resamples, seed)
-}
-
 // Bootstrap compares the two by a metric. Rows are drawn with replacement, the same ones for both models, and Lower is
 // the (1-confidence) quantile of the differences: the percentile method, one-sided (Efron & Tibshirani, An Introduction
 // to the Bootstrap, 1993, ch. 13). With Groups whole groups are drawn (the cluster bootstrap: Davison & Hinkley,

@@ -179,7 +179,7 @@ func TestAComparisonWithoutAValueSaysSo(t *testing.T) {
 	require.ErrorIs(t, err, ErrUndefined)
 	assert.ErrorContains(t, err, "resamples have no value")
 
-	_, err = PairedBootstrap(spec.Binary, 2, nil, nil, nil, ROCAUC, 0.95, 100, 1)
+	_, err = Duel{Task: spec.Binary}.Bootstrap(ROCAUC, 0.95, 100, 1)
 	require.ErrorIs(t, err, ErrUndefined)
 }
 
@@ -204,7 +204,7 @@ func TestLatencyQuantilesAreInMilliseconds(t *testing.T) {
 	assert.True(t, math.IsNaN(LatencySummary(nil)[LatencyP99]), "no samples, no latency")
 }
 
-func BenchmarkPairedBootstrapROCAUC(b *testing.B) {
+func BenchmarkBootstrapROCAUC(b *testing.B) {
 	d := contest(60_000, 0.5, 0.6, 1)
 	for b.Loop() {
 		if _, err := d.Bootstrap(ROCAUC, 0.95, DefaultResamples, 1); err != nil {

@@ -32,9 +32,6 @@ const (
 	R2        = "r2"
 )
 
-// DefaultThreshold is the probability from which a binary model says "positive".
-const DefaultThreshold = 0.5
-
 // MetricNames are the metrics that a task has, in the order in which people read them.
 func MetricNames(task spec.Task) []string {
 	if task == spec.Regression {

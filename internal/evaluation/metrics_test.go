@@ -72,7 +72,7 @@ func TestAMetricWithoutAValueIsNaN(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var undefined []string
-			got := Metrics(c.task, c.classes, c.y, c.p, DefaultThreshold)
+			got := Metrics(c.task, c.classes, c.y, c.p, 0.5)
 			for _, name := range MetricNames(c.task) {
 				if math.IsNaN(got[name]) {
 					undefined = append(undefined, name)

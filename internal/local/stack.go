@@ -179,10 +179,9 @@ func (s *Stack) GatewayURL() string { return "http://" + s.listen.Gateway }
 // AdminURL is the gateway's for operators.
 func (s *Stack) AdminURL() string { return "http://" + s.listen.Admin }
 
-// Worker and Gateway are the running programs, Servers the program that runs Temporal, S3 and InfluxDB.
-func (s *Stack) Worker() *Process         { return s.worker }
-func (s *Stack) Gateway() *Process        { return s.gateway }
-func (s *Stack) Servers() *devstack.Stack { return s.dev }
+// Worker and Gateway are the running programs.
+func (s *Stack) Worker() *Process  { return s.worker }
+func (s *Stack) Gateway() *Process { return s.gateway }
 
 // Watch returns when ctx ends, or when the servers do; a worker or a gateway that ends is started again.
 func (s *Stack) Watch(ctx context.Context) error {

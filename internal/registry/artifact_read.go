@@ -5,12 +5,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path"
 
 	"github.com/leanloop/leanloop/internal/objectstore"
 )
@@ -60,59 +56,6 @@ func ReadArtifactFile(ctx context.Context, store objectstore.Getter, model, dige
 		return nil, err
 	}
 	return buffer.Bytes(), nil
-}
-
-// FetchArtifact writes an artifact's files below dir, which is made if need be. A file appears under its name only
-// after its digest was checked, and none is written outside dir, whatever links dir holds.
-func FetchArtifact(ctx context.Context, store objectstore.Getter, model, digest, dir string) (Manifest, error) {
-	m, err := OpenArtifact(ctx, store, model, digest)
-	if err != nil {
-		return Manifest{}, err
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return Manifest{}, fmt.Errorf("fetch artifact %s of %s: %w", digest, model, err)
-	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return Manifest{}, fmt.Errorf("fetch artifact %s of %s: %w", digest, model, err)
-	}
-	defer root.Close()
-	for _, name := range m.names() {
-		err := fetchFile(root, name, func(w io.Writer) error {
-			return copyVerified(ctx, store, model, digest, name, m.Files[name], w)
-		})
-		if err != nil {
-			return Manifest{}, fmt.Errorf("fetch artifact %s of %s: %w", digest, model, err)
-		}
-	}
-	return m, nil
-}
-
-// fetchFile writes a file beside its name, then renames it. Names come sorted, so a file called name.partial is
-// written after the one that it could be mistaken for.
-func fetchFile(root *os.Root, name string, fill func(io.Writer) error) (err error) {
-	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
-		return err
-	}
-	partial := name + ".partial"
-	f, err := root.OpenFile(partial, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			if removeErr := root.Remove(partial); removeErr != nil && !errors.Is(removeErr, fs.ErrNotExist) {
-				err = errors.Join(err, removeErr)
-			}
-		}
-	}()
-	if err := fill(f); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return root.Rename(partial, name)
 }
 
 // copyVerified streams a stored file and compares it with its manifest's line. What was written to w before an error

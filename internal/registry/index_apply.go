@@ -24,16 +24,15 @@ const (
 
 // FileRef is one accepted file.
 type FileRef struct {
-	SHA256       string    `json:"sha256"`
-	Source       string    `json:"source"` // s3://bucket/key
-	ETag         string    `json:"etag,omitempty"`
-	VersionID    string    `json:"version_id,omitempty"`
-	Rows         int       `json:"rows"`
-	Bytes        int64     `json:"bytes"`
-	From         time.Time `json:"from,omitzero"` // event times of its rows, both included; zero without a time column
-	To           time.Time `json:"to,omitzero"`
-	AcceptedAt   time.Time `json:"accepted_at"`
-	SchemaDigest string    `json:"schema_digest,omitempty"`
+	SHA256     string    `json:"sha256"`
+	Source     string    `json:"source"` // s3://bucket/key
+	ETag       string    `json:"etag,omitempty"`
+	VersionID  string    `json:"version_id,omitempty"`
+	Rows       int       `json:"rows"`
+	Bytes      int64     `json:"bytes"`
+	From       time.Time `json:"from,omitzero"` // event times of its rows, both included; zero without a time column
+	To         time.Time `json:"to,omitzero"`
+	AcceptedAt time.Time `json:"accepted_at"`
 }
 
 // Refusal is one file that didn't pass.
