@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.temporal.io/api/serviceerror"
 	"golang.org/x/term"
 
 	"github.com/leanloop/leanloop/internal/devstack"
@@ -27,12 +29,15 @@ type demoOptions struct {
 	Data   string
 	Output string
 
-	Operator string // who decides: cli:<name>
-	Config   string // the user's configuration folder
-	Print    func(v any, asTable func(*page)) error
-	In       io.Reader
-	Out      io.Writer
-	Err      io.Writer
+	Temporal  string // host:port of a server that runs already; "": TEMPORAL_ADDRESS's, or one of our own
+	Namespace string
+	Profile   string
+	Operator  string // who decides: cli:<name>
+	Config    string // the user's configuration folder
+	Print     func(v any, asTable func(*page)) error
+	In        io.Reader
+	Out       io.Writer
+	Err       io.Writer
 }
 
 func newDemoCommand(a *app) *cobra.Command {
@@ -57,6 +62,8 @@ The first start builds the servers, which takes minutes; later ones take seconds
 				return err
 			}
 			o.Operator, o.Config, o.Print = operator, config, a.print
+			o.Temporal, o.Profile = a.flags.connection.Address, a.flags.connection.Profile
+			o.Namespace = first(a.flags.connection.Namespace, a.env("TEMPORAL_NAMESPACE"))
 			o.Output, o.In, o.Out, o.Err = a.flags.format, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 			return runDemo(cmd.Context(), o)
 		},
@@ -141,7 +148,9 @@ func openWorld(ctx context.Context, o demoOptions, data string, say *narrator) (
 		return nil, nil, err
 	}
 	hurry(m, o.Operator)
-	stack, err := local.Up(ctx, local.Options{Data: data, Log: say.out, SearchAttributes: workflows.SearchAttributes()})
+	stack, err := local.Up(ctx, local.Options{
+		Data: data, Log: say.out, Temporal: o.Temporal, Namespace: o.Namespace, SearchAttributes: workflows.SearchAttributes(),
+	})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -170,14 +179,33 @@ func (w *world) connect(ctx context.Context, o demoOptions, data string) error {
 	if err := WriteGuestContext(o.Config, devContextOf(data, w.stack)); err != nil {
 		return err
 	}
+	if err := adoptTemporal(ctx, w.stack, o.Profile); err != nil {
+		return err
+	}
 	w.app = newApp()
+	w.app.flags.connection.Profile = o.Profile
 	w.app.flags.dev, w.app.flags.as, w.app.errOut = data, o.Operator, io.Discard
 	var err error
 	if w.temporal, err = w.app.dial(ctx); err != nil {
 		return err
 	}
-	w.store, err = w.app.store(ctx)
-	return err
+	if w.store, err = w.app.store(ctx); err != nil {
+		return err
+	}
+	return w.new(ctx)
+}
+
+// new refuses a Temporal server on which the story's model lives already: its runs would have other numbers.
+func (w *world) new(ctx context.Context) error {
+	_, err := w.temporal.DescribeWorkflowExecution(ctx, workflows.ModelID(w.model()), "")
+	if _, missing := errors.AsType[*serviceerror.NotFound](err); missing {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	a := w.stack.Addresses().Temporal
+	return usagef("%s exists already on Temporal %s, namespace %s: the story starts from nothing; name another --namespace", workflows.ModelID(w.model()), a.Address, a.Namespace)
 }
 
 // hurry gives the example's spec the times of a story that is over in two minutes. Gates and rules stay.

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,6 +25,8 @@ type devOptions struct {
 	BuildOnly bool
 	Gateway   string
 	Temporal  string
+	Namespace string
+	Profile   string
 	S3        string
 	Influx    string
 	Ports     devstack.Ports
@@ -54,6 +55,7 @@ the PATH, --temporal, --s3 or --influx makes a part of that unnecessary.`,
 			if err != nil {
 				return err
 			}
+			o.Namespace, o.Profile = first(a.flags.connection.Namespace, a.env("TEMPORAL_NAMESPACE")), a.flags.connection.Profile
 			o.Temporal, o.Format, o.Config, o.Print = a.flags.connection.Address, a.flags.format, config, a.print
 			o.Out, o.Err = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			return runDev(cmd.Context(), o)
@@ -84,12 +86,13 @@ func runDev(ctx context.Context, o devOptions) error {
 	defer end()
 	stack, err := local.Up(ctx, local.Options{
 		Data: o.Data, Log: o.Err, Temporal: o.Temporal, S3: o.S3, Influx: o.Influx, Ports: o.Ports, Gateway: o.Gateway,
+		Namespace:        o.Namespace,
 		SearchAttributes: workflows.SearchAttributes(),
 	})
 	if err != nil {
 		return err
 	}
-	served := adoptTemporal(ctx, stack)
+	served := adoptTemporal(ctx, stack, o.Profile)
 	if served == nil {
 		served = serveDev(ctx, o, stack)
 	}
@@ -128,12 +131,12 @@ Ctrl-C stops it; the next "starter dev --data %s" continues.
 }
 
 // adoptTemporal gives a Temporal server that ran already the search attributes that our own is started with.
-func adoptTemporal(ctx context.Context, stack *local.Stack) error {
-	if slices.Contains(stack.Addresses().Started, "temporal") {
+func adoptTemporal(ctx context.Context, stack *local.Stack, profile string) error {
+	if stack.Own("temporal") {
 		return nil
 	}
 	a := stack.Addresses().Temporal
-	c, err := temporalx.Dial(ctx, temporalx.Connection{Address: a.Address, Namespace: a.Namespace}, slog.New(slog.DiscardHandler))
+	c, err := temporalx.Dial(ctx, temporalx.Connection{Address: a.Address, Namespace: a.Namespace, Profile: profile}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -151,7 +154,7 @@ func withoutSecrets(c DevContext) DevContext {
 func devContextOf(data string, stack *local.Stack) DevContext {
 	a := stack.Addresses()
 	return DevContext{
-		Data: data, PID: os.Getpid(), Temporal: a.Temporal.Address, Namespace: a.Temporal.Namespace, TemporalUI: a.Temporal.UI,
+		Data: data, PID: os.Getpid(), OwnTemporal: stack.Own("temporal"), Temporal: a.Temporal.Address, Namespace: a.Temporal.Namespace, TemporalUI: a.Temporal.UI,
 		S3:     DevS3{Endpoint: a.S3.Endpoint, Region: a.S3.Region, AccessKey: a.S3.AccessKey, SecretKey: a.S3.SecretKey},
 		Bucket: local.Bucket, Influx: a.Influx.URL, Gateway: stack.GatewayURL(),
 	}

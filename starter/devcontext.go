@@ -18,15 +18,17 @@ const (
 
 // DevContext is where a running development stack answers: everything that a command in another terminal needs.
 type DevContext struct {
-	Data       string `json:"data"` // the stack's data folder, absolute
-	PID        int    `json:"pid,omitempty"`
-	Temporal   string `json:"temporal"` // host:port
-	Namespace  string `json:"namespace"`
-	S3         DevS3  `json:"s3"`
-	Bucket     string `json:"bucket"`
-	Influx     string `json:"influx,omitempty"`
-	Gateway    string `json:"gateway,omitempty"`
-	TemporalUI string `json:"temporal_ui,omitempty"`
+	Data      string `json:"data"` // the stack's data folder, absolute
+	PID       int    `json:"pid,omitempty"`
+	Temporal  string `json:"temporal"` // host:port
+	Namespace string `json:"namespace"`
+	// OwnTemporal is whether the stack started Temporal itself: then no profile's keys are for it.
+	OwnTemporal bool   `json:"own_temporal"`
+	S3          DevS3  `json:"s3"`
+	Bucket      string `json:"bucket"`
+	Influx      string `json:"influx,omitempty"`
+	Gateway     string `json:"gateway,omitempty"`
+	TemporalUI  string `json:"temporal_ui,omitempty"`
 }
 
 // DevS3 is the stack's object store.

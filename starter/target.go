@@ -87,6 +87,7 @@ func (a *app) anySet(names ...string) bool {
 func (t *target) use(c DevContext) {
 	t.connection.Address = c.Temporal
 	t.connection.Namespace = first(t.connection.Namespace, c.Namespace)
+	t.connection.Plain = c.OwnTemporal
 	t.s3 = objectstore.S3Config{
 		Endpoint: c.S3.Endpoint, Region: c.S3.Region, AccessKey: c.S3.AccessKey, SecretKey: c.S3.SecretKey, PathStyle: true,
 	}

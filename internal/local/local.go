@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -79,12 +81,13 @@ func FreeAddress() (string, error) {
 
 // Command is one program to run.
 type Command struct {
-	Name   string // for messages
-	Path   string
-	Args   []string
-	Env    []string // added to this process's own
-	Log    string   // file that its output is appended to
-	Health string   // URL that answers 200 once it is ready
+	Name    string // for messages
+	Path    string
+	Args    []string
+	Without []string // prefixes of this process's variables that it doesn't inherit
+	Env     []string // added to the others
+	Log     string   // file that its output is appended to
+	Health  string   // URL that answers 200 once it is ready
 }
 
 // Process is a running Command. It ends when this process does, since it holds the other end of its standard input.
@@ -118,7 +121,7 @@ func Launch(c Command) (*Process, error) {
 	}
 	defer func() { _ = log.Close() }()
 	cmd := exec.Command(c.Path, c.Args...)
-	cmd.Env = append(append(os.Environ(), c.Env...), parent.Environment+"=1")
+	cmd.Env = append(append(inherited(c.Without), c.Env...), parent.Environment+"=1")
 	cmd.Stdout, cmd.Stderr = log, log
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -133,6 +136,13 @@ func Launch(c Command) (*Process, error) {
 		close(p.done)
 	}()
 	return p, nil
+}
+
+// inherited are this process's variables but those with one of the prefixes.
+func inherited(without []string) []string {
+	return slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return slices.ContainsFunc(without, func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
+	})
 }
 
 func (p *Process) ready(ctx context.Context) error {

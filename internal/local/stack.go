@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/leanloop/leanloop/internal/devstack"
@@ -24,6 +25,7 @@ type Options struct {
 	Temporal, S3, Influx string    // servers that run already
 	Ports                devstack.Ports
 	Gateway              string // address for applications; "": as before, else a free one
+	Namespace            string // Temporal's; "": default
 	SearchAttributes     map[string]string
 	WorkerArgs           []string
 	GatewayArgs          []string
@@ -73,7 +75,7 @@ func Up(ctx context.Context, o Options) (*Stack, error) {
 	}
 	_, _ = fmt.Fprintln(o.Log, "starting Temporal, S3 and InfluxDB ...")
 	s.dev, err = devstack.Start(ctx, devstack.Options{
-		DataDir: filepath.Join(data, "devstack"), SearchAttributes: o.SearchAttributes, Buckets: []string{Bucket},
+		DataDir: filepath.Join(data, "devstack"), Namespace: o.Namespace, SearchAttributes: o.SearchAttributes, Buckets: []string{Bucket},
 		EventWebhook: "http://" + s.listen.Worker + "/events/s3", Temporal: o.Temporal, S3: o.S3, Influx: o.Influx, Ports: o.Ports, Log: o.Log,
 	})
 	if err != nil {
@@ -145,7 +147,7 @@ func (s *Stack) StartWorker(ctx context.Context) error {
 	}
 	var err error
 	s.worker, err = Start(ctx, Command{
-		Name: "worker", Path: s.programs.Worker, Args: args, Env: append(s.Environment(), s.options.Environment...),
+		Name: "worker", Path: s.programs.Worker, Args: args, Without: s.foreign(), Env: s.environment(),
 		Log: filepath.Join(s.options.Data, "worker.log"), Health: "http://" + s.listen.Worker + "/healthz",
 	})
 	return err
@@ -161,7 +163,7 @@ func (s *Stack) StartGateway(ctx context.Context) error {
 	}, s.options.GatewayArgs...)
 	var err error
 	s.gateway, err = Start(ctx, Command{
-		Name: "gateway", Path: s.programs.Gateway, Args: args, Env: append(s.Environment(), s.options.Environment...),
+		Name: "gateway", Path: s.programs.Gateway, Args: args, Without: s.foreign(), Env: s.environment(),
 		Log: filepath.Join(s.options.Data, "gateway.log"), Health: "http://" + s.listen.Admin + "/healthz",
 	})
 	return err
@@ -169,6 +171,30 @@ func (s *Stack) StartGateway(ctx context.Context) error {
 
 // Addresses are the servers'.
 func (s *Stack) Addresses() devstack.Addresses { return s.dev.Addresses() }
+
+// Own reports whether the stack started a server itself: temporal, ui, s3 or influx. Others ran already.
+func (s *Stack) Own(server string) bool { return slices.Contains(s.Addresses().Started, server) }
+
+// foreign are the variables of this process that are about other servers than the stack's own. A key or a token among
+// them would be sent to the wrong one.
+func (s *Stack) foreign() []string {
+	var prefixes []string
+	for server, prefix := range map[string]string{"temporal": "TEMPORAL_", "s3": "AWS_", "influx": "INFLUX_"} {
+		if s.Own(server) {
+			prefixes = append(prefixes, prefix)
+		}
+	}
+	return prefixes
+}
+
+// environment is what worker and gateway get beside what they inherit.
+func (s *Stack) environment() []string {
+	env := s.Environment()
+	if s.Own("temporal") {
+		env = append(env, "TEMPORAL_CONFIG_FILE="+os.DevNull) // no profile is for this server
+	}
+	return append(env, s.options.Environment...)
+}
 
 // Environment is what a program needs to find the stack.
 func (s *Stack) Environment() []string { return Environment(s.Addresses(), Bucket) }

@@ -56,24 +56,9 @@ func NewS3(ctx context.Context, c S3Config) (*S3, error) {
 	if err != nil {
 		return nil, err
 	}
-	load := []func(*config.LoadOptions) error{
-		config.WithHTTPClient(httpClient()),
-		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenSupported),
-		config.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenSupported),
-	}
-	if c.Region != "" {
-		load = append(load, config.WithRegion(c.Region))
-	}
-	if c.AccessKey != "" {
-		load = append(load, config.WithCredentialsProvider(
-			credentials.NewStaticCredentialsProvider(c.AccessKey, c.SecretKey, "")))
-	}
-	loaded, err := config.LoadDefaultConfig(ctx, load...)
+	loaded, err := c.load(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("S3 configuration: %w", err)
-	}
-	if loaded.Region == "" {
-		loaded.Region = "us-east-1"
 	}
 	client := s3.NewFromConfig(loaded, func(o *s3.Options) {
 		o.UsePathStyle = c.PathStyle || pathStyle
@@ -83,6 +68,34 @@ func NewS3(ctx context.Context, c S3Config) (*S3, error) {
 		}
 	})
 	return &S3{client: client, transfer: transfermanager.New(client)}, nil
+}
+
+// load asks the chain for what c leaves out. A c that leaves nothing out is about a server of its own, which no profile
+// and no variable of this machine is for: then the chain isn't asked at all.
+func (c S3Config) load(ctx context.Context) (aws.Config, error) {
+	if c.Endpoint != "" && c.Region != "" && c.AccessKey != "" {
+		return aws.Config{
+			Region: c.Region, Credentials: credentials.NewStaticCredentialsProvider(c.AccessKey, c.SecretKey, ""), HTTPClient: httpClient(),
+			RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
+			ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
+		}, nil
+	}
+	load := []func(*config.LoadOptions) error{
+		config.WithHTTPClient(httpClient()),
+		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenSupported),
+		config.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenSupported),
+	}
+	if c.Region != "" {
+		load = append(load, config.WithRegion(c.Region))
+	}
+	if c.AccessKey != "" {
+		load = append(load, config.WithCredentialsProvider(credentials.NewStaticCredentialsProvider(c.AccessKey, c.SecretKey, "")))
+	}
+	loaded, err := config.LoadDefaultConfig(ctx, load...)
+	if loaded.Region == "" {
+		loaded.Region = "us-east-1"
+	}
+	return loaded, err
 }
 
 // Bucket implements Buckets.

@@ -24,10 +24,16 @@ type Connection struct {
 	Namespace string
 	Profile   string
 	Identity  string
+	// Plain is a server that was started for this purpose on this machine: neither profile nor environment is asked,
+	// whose keys and certificates are for another.
+	Plain bool
 }
 
 // Options gathers a client's options: profile file, then TEMPORAL_* variables, then c.
 func Options(c Connection, logger *slog.Logger) (client.Options, error) {
+	if c.Plain {
+		return client.Options{HostPort: c.Address, Namespace: c.Namespace, Identity: c.Identity, Logger: log.NewStructuredLogger(logger)}, nil
+	}
 	o, err := envconfig.LoadClientOptions(envconfig.LoadClientOptionsRequest{ConfigFileProfile: c.Profile})
 	if err != nil {
 		return o, fmt.Errorf("temporal configuration: %w", err)
