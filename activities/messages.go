@@ -49,7 +49,8 @@ type Messenger struct {
 	RunURL func(workflowID string) string
 }
 
-// Send words the message and hands it to the provider.
+// Send words the message and hands it to the provider. A message that is missing somewhere is an error that is retried,
+// and the retry sends it there alone; a provider that refuses it is only warned of, where another took it.
 func (m *Messenger) Send(ctx context.Context, in MessageInput) (MessageOutput, error) {
 	msg := m.word(in)
 	if in.Spec != "" {
@@ -61,25 +62,60 @@ func (m *Messenger) Send(ctx context.Context, in MessageInput) (MessageOutput, e
 			msg.Channel = s.Notify.Slack
 		}
 	}
-	if in.Replace != nil {
-		return MessageOutput{Ref: *in.Replace}, notifyError(m.Notifier.Update(ctx, *in.Replace, msg))
+	ref, err := m.deliver(ctx, msg, in.Replace)
+	partial, ok := errors.AsType[*notify.Partial](err)
+	if !ok {
+		return MessageOutput{Ref: ref}, notifyError(err)
 	}
-	ref, err := m.Notifier.Notify(ctx, msg)
-	if err != nil && (ref.ID != "" || len(ref.Parts) > 0) {
-		// It arrived somewhere: to send it again would send it there twice.
-		activity.GetLogger(ctx).Warn("message not sent everywhere", "key", msg.Key, "error", err)
+	activity.GetLogger(ctx).Warn("message not sent everywhere", "key", msg.Key, "missing", len(partial.Missing), "error", err)
+	if len(partial.Missing) == 0 {
 		return MessageOutput{Ref: ref}, nil
 	}
-	return MessageOutput{Ref: ref}, notifyError(err)
+	// The next attempt goes on from here: it sends nothing twice to where the message arrived.
+	activity.RecordHeartbeat(ctx, partial.Rest)
+	return MessageOutput{}, notifyError(err)
 }
 
-// notifyError hands the provider's wish to wait on to Temporal.
-func notifyError(err error) error {
-	if rejected, ok := errors.AsType[*notify.Rejected](err); ok {
-		return permanent(ErrorMessage, rejected)
+// sendLimit ends an attempt while there is time to record where the message arrived: it is below the activity's
+// start-to-close timeout.
+const sendLimit = 15 * time.Second
+
+// deliver sends msg, or puts it in the place of another, where earlier attempts didn't.
+func (m *Messenger) deliver(ctx context.Context, msg notify.Message, replace *notify.Ref) (notify.Ref, error) {
+	var earlier notify.Ref
+	if activity.HasHeartbeatDetails(ctx) {
+		if err := activity.GetHeartbeatDetails(ctx, &earlier); err != nil {
+			return notify.Ref{}, fmt.Errorf("message %s: where earlier attempts sent it: %w", msg.Key, err)
+		}
 	}
-	if wait, ok := errors.AsType[*notify.Retryable](err); ok && wait.After > 0 {
-		return temporal.NewApplicationErrorWithOptions(wait.Error(), ErrorMessage, temporal.ApplicationErrorOptions{NextRetryDelay: wait.After})
+	ctx, cancel := context.WithTimeout(ctx, sendLimit)
+	defer cancel()
+	if replace != nil {
+		rest := *replace
+		if len(earlier.Parts) > 0 {
+			rest = earlier
+		}
+		return *replace, m.Notifier.Update(ctx, rest, msg)
+	}
+	if resumer, ok := m.Notifier.(notify.Resumer); ok {
+		return resumer.Resume(ctx, earlier, msg)
+	}
+	return m.Notifier.Notify(ctx, msg)
+}
+
+// notifyError hands the provider's wish to wait on to Temporal. Where a part may still arrive, another that was refused
+// doesn't end the retries.
+func notifyError(err error) error {
+	var after time.Duration
+	if partial, ok := errors.AsType[*notify.Partial](err); ok {
+		after = partial.After()
+	} else if rejected, ok := errors.AsType[*notify.Rejected](err); ok {
+		return permanent(ErrorMessage, rejected)
+	} else if wait, ok := errors.AsType[*notify.Retryable](err); ok {
+		after = wait.After
+	}
+	if after > 0 {
+		return temporal.NewApplicationErrorWithOptions(err.Error(), ErrorMessage, temporal.ApplicationErrorOptions{NextRetryDelay: after})
 	}
 	return err
 }
@@ -137,12 +173,9 @@ func (m *Messenger) wordApproval(msg *notify.Message, in MessageInput) {
 		lines = append(lines, fmt.Sprintf("%s %.4f, champion (version %d) %.4f on the same %d rows; difference %+.4f, lower bound %+.4f",
 			c.Metric, c.Challenger, s.Champion, c.Champion, c.Rows, c.Difference, c.Lower))
 	}
-	lines = append(lines, fmt.Sprintf("starter approve %s --evidence %.12s", in.Model, e.Digest))
+	lines = append(lines,
+		fmt.Sprintf("starter approve %s --evidence %.12s", in.Model, e.Digest),
+		fmt.Sprintf("starter reject %s --evidence %.12s --reason \"...\"", in.Model, e.Digest))
 	msg.Text = strings.Join(lines, "\n")
 	msg.Fields = []notify.Field{{Name: "rows", Value: fmt.Sprint(in.Result.Rows)}, {Name: "evidence", Value: fmt.Sprintf("%.12s", e.Digest)}}
-	route := in.Lifecycle + " " + e.Digest
-	msg.Actions = []notify.Action{
-		{Kind: notify.ActionApprove, Text: "Approve", Value: route},
-		{Kind: notify.ActionReject, Text: "Reject", Value: route},
-	}
 }

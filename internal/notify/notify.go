@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -69,7 +70,8 @@ type Ref struct {
 	Provider string `json:"provider,omitempty"`
 	Channel  string `json:"channel,omitempty"`
 	ID       string `json:"id,omitempty"`
-	Parts    []Ref  `json:"parts,omitempty"` // of Multi
+	Parts    []Ref  `json:"parts,omitempty"`   // of Multi: one for each provider; a zero one hasn't arrived
+	Refused  bool   `json:"refused,omitempty"` // of a part: its provider won't take the message
 }
 
 // Notifier sends messages.
@@ -79,6 +81,15 @@ type Ref struct {
 type Notifier interface {
 	Notify(ctx context.Context, m Message) (Ref, error)
 	Update(ctx context.Context, ref Ref, m Message) error
+}
+
+// Resumer is a Notifier whose messages may arrive in part.
+//
+// Resume sends m where ref says that it hasn't arrived yet, and nowhere twice; with a zero ref it is Notify. Its error,
+// like those of Notify and Update, is a *Partial where the message is in some place, or may still get to one.
+type Resumer interface {
+	Notifier
+	Resume(ctx context.Context, ref Ref, m Message) (Ref, error)
 }
 
 // Retryable is trouble that may pass: the provider asked to come back later, or couldn't be reached.
@@ -112,6 +123,30 @@ func (e *Rejected) Error() string {
 		return fmt.Sprintf("%s refused the message: %s", e.Provider, e.Code)
 	}
 	return fmt.Sprintf("%s refused the message: %s (%s)", e.Provider, e.Code, e.Hint)
+}
+
+// Partial is a message that didn't arrive everywhere.
+type Partial struct {
+	Rest    Ref     // for the next attempt: what Resume or Update goes on from
+	Missing []error // a retry can help these; none: there is nothing left to try
+	Refused []error // it can't help these
+}
+
+// Error joins what is missing and what was refused.
+func (e *Partial) Error() string { return errors.Join(e.Unwrap()...).Error() }
+
+// Unwrap gives the causes, those that may pass first.
+func (e *Partial) Unwrap() []error { return slices.Concat(e.Missing, e.Refused) }
+
+// After is the longest wait that a provider asked for; 0: none did.
+func (e *Partial) After() time.Duration {
+	var after time.Duration
+	for _, err := range e.Missing {
+		if wait, ok := errors.AsType[*Retryable](err); ok {
+			after = max(after, wait.After)
+		}
+	}
+	return after
 }
 
 // ErrNoRef is an Update of a message that was never sent.

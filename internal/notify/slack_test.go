@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -263,33 +262,6 @@ func TestSlackConfigurationIsChecked(t *testing.T) {
 	require.EqualError(t, err, "notify: slack needs a default channel")
 	_, err = notify.NewMulti()
 	require.EqualError(t, err, "notify: no provider")
-}
-
-// broken is a provider that takes nothing.
-type broken struct{ err error }
-
-func (b broken) Notify(context.Context, notify.Message) (notify.Ref, error) {
-	return notify.Ref{}, b.err
-}
-func (b broken) Update(context.Context, notify.Ref, notify.Message) error { return b.err }
-
-func TestMultiSendsToTheOthersWhereOneFails(t *testing.T) {
-	var out bytes.Buffer
-	log := notify.NewLog(slog.New(slog.NewJSONHandler(&out, nil)))
-	down := errors.New("down")
-	n, err := notify.NewMulti(log, broken{down}, log)
-	require.NoError(t, err)
-	ref, err := n.Notify(context.Background(), notifytest.Message())
-	require.ErrorIs(t, err, down)
-	require.Equal(t, 2, strings.Count(out.String(), "\n"))
-	require.NoError(t, n.Update(context.Background(), ref, notifytest.Message()), "it never arrived at the broken one")
-	require.Equal(t, 4, strings.Count(out.String(), "\n"))
-
-	n, err = notify.NewMulti(broken{down})
-	require.NoError(t, err)
-	ref, err = n.Notify(context.Background(), notifytest.Message())
-	require.ErrorIs(t, err, down)
-	require.Zero(t, ref)
 }
 
 func TestLogSaysEverythingAtTheSeveritysLevel(t *testing.T) {
