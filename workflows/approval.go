@@ -107,6 +107,17 @@ func (l *lifecycle) handle(ctx workflow.Context) error {
 		}
 		l.describe(ctx)
 	})
+	stops := workflow.GetSignalChannelWithOptions(ctx, SignalStop, workflow.SignalChannelOptions{Description: "end the run: cancelled or superseded"})
+	listen(ctx, stops, func(ctx workflow.Context, s Stop) {
+		err := l.validateStop(ctx, s)
+		if err == nil {
+			_, err = l.stopRun(ctx, s)
+		}
+		if err != nil {
+			l.note("stop refused: %s", reason(err))
+			l.describe(ctx)
+		}
+	})
 	return nil
 }
 

@@ -45,7 +45,8 @@ func LifecycleID(model string, n int) string { return fmt.Sprintf("lifecycle/%s/
 // CanaryID is the workflow id of a model's canary: one at a time, so it carries no number.
 func CanaryID(model string) string { return "canary/" + model }
 
-// Search attributes, all typed; SearchAttributes names them for servers that must be told.
+// Search attributes, all typed; SearchAttributes names them for servers that must be told. Stage names the stages that
+// last: a run that validates still says ingest, one that registers says evaluate. Its current details are to the moment.
 var (
 	AttributeModel    = temporal.NewSearchAttributeKeyKeyword("Model")
 	AttributeStage    = temporal.NewSearchAttributeKeyKeyword("Stage")
@@ -70,6 +71,7 @@ const (
 	SignalTrigger  = "trigger"  // to Model: activities.Trigger
 	SignalFinished = "finished" // to Model, from a Lifecycle: Finished
 	SignalDecision = "decision" // to Lifecycle: approval.Decision, judged like UpdateDecide
+	SignalStop     = "stop"     // to Lifecycle: Stop, judged like UpdateStop
 	SignalCanary   = "steer"    // to Canary: Steer, judged like UpdateSteer
 
 	UpdateSubmit = "submit" // to Model: activities.Trigger -> Submitted

@@ -71,6 +71,13 @@ func TestStop(t *testing.T) {
 		r, _ := s.lifecycle(theRun())
 		want(t, "outcome", r.Outcome, activities.Cancelled)
 	})
+	t.Run("by signal is judged alike", func(t *testing.T) {
+		s := newLifecycle(t)
+		s.after(30*time.Minute, func() { s.SignalWorkflow(workflows.SignalStop, workflows.Stop{Outcome: activities.Promoted, Actor: ana}) })
+		s.after(time.Hour, func() { s.SignalWorkflow(workflows.SignalStop, stop) })
+		r, _ := s.lifecycle(theRun())
+		want(t, "outcome", r.Outcome, activities.Cancelled)
+	})
 	for name, bad := range map[string]workflows.Stop{
 		"another outcome is refused": {Outcome: activities.Promoted, Actor: ana},
 		"nobody is refused":          {Outcome: activities.Cancelled},
