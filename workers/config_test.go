@@ -2,11 +2,15 @@ package main
 
 import (
 	"log/slog"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
+
+	"github.com/leanloop/leanloop/internal/timeseries"
 )
 
 // parse is a worker's configuration from an environment and a command line.
@@ -28,6 +32,7 @@ func TestDefaultsAreAWorkerThatDoesEverything(t *testing.T) {
 	require.Equal(t, 1, c.TrainSlots)
 	require.Equal(t, 30*time.Second, c.Sweep)
 	require.Empty(t, c.Influx.URL)
+	require.Equal(t, timeseries.DefaultInfluxBucket, c.Influx.Bucket)
 }
 
 func TestTheEnvironmentFillsInAndFlagsOverride(t *testing.T) {
@@ -81,12 +86,31 @@ func TestWhatCantWorkIsRefusedByName(t *testing.T) {
 }
 
 func TestLinksAreToTheWorkflowInItsNamespace(t *testing.T) {
-	t.Setenv("TEMPORAL_NAMESPACE", "")
-	require.Nil(t, runURL(parse(t, nil)), "without a UI there are no links")
-	url := runURL(parse(t, nil, "--temporal-ui", "http://ui"))
-	require.Equal(t, "http://ui/namespaces/default/workflows/lifecycle%2Fflights%2F7", url("lifecycle/flights/7"))
-	url = runURL(parse(t, nil, "--temporal-ui", "http://ui", "--namespace", "ml ops"))
-	require.Equal(t, "http://ui/namespaces/ml%20ops/workflows/x", url("x"))
+	profiles := filepath.Join(t.TempDir(), "temporal.toml")
+	t.Setenv("TEMPORAL_CONFIG_FILE", profiles)
+	for _, name := range []string{"TEMPORAL_PROFILE", "TEMPORAL_NAMESPACE"} {
+		t.Setenv(name, "") // restores it
+		require.NoError(t, os.Unsetenv(name))
+	}
+	link := func(id string, args ...string) string {
+		t.Helper()
+		url, err := runURL(parse(t, nil, append(args, "--temporal-ui", "http://ui")...), silent)
+		require.NoError(t, err)
+		return url(id)
+	}
+	require.Equal(t, "http://ui/namespaces/default/workflows/lifecycle%2Fflights%2F7", link("lifecycle/flights/7"))
+	require.NoError(t, os.WriteFile(profiles, []byte("[profile.default]\nnamespace = \"of-file\"\n[profile.other]\nnamespace = \"of-other\"\n"), 0o600))
+	require.Equal(t, "http://ui/namespaces/of-file/workflows/x", link("x"))
+	require.Equal(t, "http://ui/namespaces/of-other/workflows/x", link("x", "--profile", "other"))
+	t.Setenv("TEMPORAL_NAMESPACE", "of-environment")
+	require.Equal(t, "http://ui/namespaces/of-environment/workflows/x", link("x"))
+	require.Equal(t, "http://ui/namespaces/ml%20ops/workflows/x", link("x", "--namespace", "ml ops"))
+
+	none, err := runURL(parse(t, nil), silent)
+	require.NoError(t, err)
+	require.Nil(t, none, "without a UI there are no links")
+	_, err = runURL(parse(t, nil, "--temporal-ui", "http://ui", "--profile", "absent"), silent)
+	require.ErrorContains(t, err, "absent")
 }
 
 func TestTheWorkersOwnSettingsAreNoSecretsOfTrainers(t *testing.T) {

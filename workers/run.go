@@ -105,6 +105,10 @@ func newActivities(c *config, store objectstore.Store, landing objectstore.Bucke
 	if err != nil {
 		return nil, err
 	}
+	link, err := runURL(c, log)
+	if err != nil {
+		return nil, err
+	}
 	h := &host{
 		planner:   &activities.Planner{Lake: lake},
 		ingester:  &activities.Ingester{Lake: lake},
@@ -115,7 +119,7 @@ func newActivities(c *config, store objectstore.Store, landing objectstore.Bucke
 		traffic:   &activities.Traffic{Lake: lake},
 		measurer:  &activities.Measurer{},
 		monitors:  &activities.Monitors{Lake: lake},
-		messenger: &activities.Messenger{Lake: lake, Notifier: notifier, RunURL: runURL(c)},
+		messenger: &activities.Messenger{Lake: lake, Notifier: notifier, RunURL: link},
 	}
 	h.runs = &activities.Runs{Lake: lake, Executions: temporalx.Executions{Client: temporal}, Traffic: h.traffic}
 	if c.Influx.URL != "" {
@@ -139,15 +143,19 @@ func newNotifier(c *config, log *slog.Logger) (notify.Notifier, error) {
 	return notify.NewMulti(notify.NewLog(log), slack)
 }
 
-// runURL links to a workflow in the Temporal UI.
-func runURL(c *config) func(string) string {
+// runURL links to a workflow in the Temporal UI, in the namespace that the worker's client is in; nil without a UI.
+func runURL(c *config, log *slog.Logger) (func(string) string, error) {
 	if c.UIURL == "" {
-		return nil
+		return nil, nil
 	}
-	namespace := either(c.Temporal.Namespace, either(os.Getenv("TEMPORAL_NAMESPACE"), "default"))
+	o, err := temporalx.Options(c.Temporal, log)
+	if err != nil {
+		return nil, err
+	}
+	namespace := either(o.Namespace, client.DefaultNamespace)
 	return func(id string) string {
 		return fmt.Sprintf("%s/namespaces/%s/workflows/%s", c.UIURL, url.PathEscape(namespace), url.PathEscape(id))
-	}
+	}, nil
 }
 
 // workers makes one worker for each task queue of the roles.
