@@ -213,7 +213,7 @@ func TestAVoidApprovalMayFailItsGatesTheSecondTime(t *testing.T) {
 	want(t, "outcome", r.Outcome, activities.GateFailed)
 }
 
-// The question is replaced by its answer, so that nobody clicks a button that is dead.
+// The question is replaced by its answer, so that nobody decides over what is decided.
 func TestTheQuestionIsReplacedByItsAnswer(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -57,7 +57,7 @@ func raise(ctx workflow.Context, kind, model string, champion int, at time.Time,
 	if told {
 		return triggered
 	}
-	_, err := call(ctx, notify(), messenger.Send, activities.MessageInput{
+	_, err := call(ctx, alerting(), messenger.Send, activities.MessageInput{
 		Kind: activities.MessageAlert, Model: model, Text: fmt.Sprintf("%s: %s", kind, why),
 		Lifecycle: fmt.Sprintf("%s/%s/%d/%d", kind, model, champion, at.Unix()),
 	})

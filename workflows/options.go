@@ -70,6 +70,13 @@ func notify() workflow.ActivityOptions {
 	}
 }
 
+// alerting tells people from a monitor. It gives up sooner: the next look must not wait for a chat that is down.
+func alerting() workflow.ActivityOptions {
+	o := notify()
+	o.ScheduleToCloseTimeout = 2 * time.Minute
+	return o
+}
+
 // measuring reads one window of metrics. A store that doesn't answer soon makes the window Inconclusive, which the
 // activity says itself; only lost workers are retried here.
 func measuring() workflow.ActivityOptions {
