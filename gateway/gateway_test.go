@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/leanloop/leanloop/internal/timeseries"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -42,6 +44,7 @@ func TestFlagsOverrideTheEnvironmentAndItTheDefaults(t *testing.T) {
 	require.NoError(t, o.validate())
 	require.Equal(t, ".leanloop/gateways/gw-7", o.serving.StateDir)
 	require.Empty(t, o.influx.URL)
+	require.Equal(t, timeseries.DefaultInfluxBucket, o.influx.Bucket)
 }
 
 func TestWrongUsageExitsWith2AndSaysWhy(t *testing.T) {

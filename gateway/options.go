@@ -57,7 +57,7 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (options
 	if fs.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q; the only command is health", fs.Arg(0))
 	}
-	o.influx.Token, o.influx.Org, o.influx.Bucket = getenv("INFLUX_TOKEN"), getenv("INFLUX_ORG"), or("INFLUX_BUCKET", "leanloop")
+	o.influx.Token, o.influx.Org, o.influx.Bucket = getenv("INFLUX_TOKEN"), getenv("INFLUX_ORG"), or("INFLUX_BUCKET", timeseries.DefaultInfluxBucket)
 	for name := range strings.SplitSeq(*models, ",") {
 		if name = strings.TrimSpace(name); name != "" {
 			c.Models = append(c.Models, name)

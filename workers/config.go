@@ -43,7 +43,7 @@ func configFromEnv(env func(string) string) *config {
 	return &config{
 		Roles: []string{roleLifecycle, roleData, roleTrain}, Listen: either(env("LEANLOOP_LISTEN"), "127.0.0.1:7400"),
 		Bucket: either(env("LEANLOOP_BUCKET"), "leanloop"), Scratch: env("LEANLOOP_SCRATCH"),
-		Influx:     timeseries.InfluxConfig{URL: env("INFLUX_URL"), Token: env("INFLUX_TOKEN"), Org: env("INFLUX_ORG"), Bucket: either(env("INFLUX_BUCKET"), "leanloop/autogen")},
+		Influx:     timeseries.InfluxConfig{URL: env("INFLUX_URL"), Token: env("INFLUX_TOKEN"), Org: env("INFLUX_ORG"), Bucket: either(env("INFLUX_BUCKET"), timeseries.DefaultInfluxBucket)},
 		SlackToken: env("SLACK_BOT_TOKEN"), SlackChannel: either(env("SLACK_CHANNEL"), "#leanloop"), UIURL: env("LEANLOOP_TEMPORAL_UI"),
 		TrainSlots: 1, DataSlots: max(2, runtime.NumCPU()), Sweep: 30 * time.Second, Stop: 10 * time.Second,
 	}

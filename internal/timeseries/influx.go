@@ -19,6 +19,10 @@ import (
 // DefaultInfluxTimeout bounds one call.
 const DefaultInfluxTimeout = 20 * time.Second
 
+// DefaultInfluxBucket is a program's bucket where INFLUX_BUCKET names none, as InfluxDB 2.x calls one. 1.8 has no
+// bucket of such a name.
+const DefaultInfluxBucket = "leanloop"
+
 // InfluxConfig names an InfluxDB server: 2.x with Token, Org and Bucket, or 1.8 with Bucket "database/policy",
 // Org empty and Token empty or "user:password". Flux must be on.
 type InfluxConfig struct {
