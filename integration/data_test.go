@@ -57,6 +57,14 @@ func (f flight) features() map[string]any {
 	return map[string]any{"id": f.id, "delay": f.delay, "noise": f.noise, "carrier": f.carrier}
 }
 
+func featuresOf(rows []flight) []map[string]any {
+	out := make([]map[string]any, len(rows))
+	for i, f := range rows {
+		out[i] = f.features()
+	}
+	return out
+}
+
 // dataFile writes a file for `submit --data` and returns its path.
 func dataFile(t *testing.T, name string, content []byte) string {
 	t.Helper()

@@ -54,7 +54,7 @@ func TestAFileBecomesAServedModelByTheStartersCommands(t *testing.T) {
 	m.Starter(t, "ana", "approve", m.name, "--evidence", status.Run.Approval.Evidence.Digest[:12]).Want(t, 0)
 	follow().Want(t, 0)
 	m.serves(t, 1)
-	servesWhatIsRegistered(t, m, 1)
+	servesWhatIsRegistered(t, m, 1, featuresOf(flights(9, 20)))
 	history(t, m, registry.KindSpecApplied, registry.KindRegistered, registry.KindApproved, registry.KindPromoted)
 	m.verified(t)
 	// The run is found by what it is, in the Temporal UI as here.
@@ -67,7 +67,7 @@ func TestAFileBecomesAServedModelByTheStartersCommands(t *testing.T) {
 
 // servesWhatIsRegistered asks the gateway about rows and compares with the artifact, read from the bucket and scored
 // here.
-func servesWhatIsRegistered(t *testing.T, m *model, version int) {
+func servesWhatIsRegistered(t *testing.T, m *model, version int, rows []map[string]any) {
 	t.Helper()
 	v, ok := m.head(t).Version(version)
 	require.True(t, ok)
@@ -79,19 +79,26 @@ func servesWhatIsRegistered(t *testing.T, m *model, version int) {
 	}
 	artifact, err := inference.Load(files, inference.DefaultLimits())
 	require.NoError(t, err)
-	x, score := make([]float64, len(artifact.Signature.Inputs)), make([]float64, 1)
+	x, scores := make([]float64, len(artifact.Signature.Inputs)), make([]float64, artifact.Signature.Outputs())
 	ids := map[string]bool{}
-	for _, f := range flights(9, 20) {
-		require.NoError(t, artifact.Encode(f.features(), x))
-		require.NoError(t, artifact.Scorer.Score(x, 1, score))
-		p, err := m.predict(t.Context(), f)
+	for _, features := range rows {
+		require.NoError(t, artifact.Encode(features, x))
+		require.NoError(t, artifact.Scorer.Score(x, 1, scores))
+		p, err := m.predictFrom(t.Context(), features)
 		require.NoError(t, err)
-		require.Equal(t, score[0], p.Score)
+		_, score := artifact.Decision(scores)
+		require.Equal(t, score, p.Score)
+		if len(scores) > 1 {
+			require.Len(t, p.Scores, len(scores))
+			for k, class := range artifact.Signature.Classes {
+				require.Equal(t, scores[k], p.Scores[class], class)
+			}
+		}
 		require.Equal(t, version, p.Version)
 		require.Equal(t, m.name, p.Model)
 		ids[p.ID] = true
 	}
-	require.Len(t, ids, 20, "each prediction has an id of its own")
+	require.Len(t, ids, len(rows), "each prediction has an id of its own")
 }
 
 // history holds `starter history` to these kinds of entries, in order.

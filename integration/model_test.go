@@ -244,10 +244,15 @@ type prediction struct {
 	Arm     string
 	ID      string `json:"prediction_id"`
 	Score   float64
+	Scores  map[string]float64 // multiclass: by class
 }
 
-func (m *model) predict(ctx context.Context, f flight) (p prediction, err error) {
-	return p, fetch(ctx, http.MethodPost, m.Gateway+"/predict/"+m.name, map[string]any{"features": f.features()}, &p)
+func (m *model) predict(ctx context.Context, f flight) (prediction, error) {
+	return m.predictFrom(ctx, f.features())
+}
+
+func (m *model) predictFrom(ctx context.Context, features map[string]any) (p prediction, err error) {
+	return p, fetch(ctx, http.MethodPost, m.Gateway+"/predict/"+m.name, map[string]any{"features": features}, &p)
 }
 
 // fetch asks for a JSON document. Any answer but 200 is an error that holds it.

@@ -24,6 +24,11 @@ type traffic struct {
 // asks sends the rows of a file, over and over, until the test ends or stop is called.
 func (m *model) asks(t *testing.T, rows []flight) *traffic {
 	t.Helper()
+	return m.asksFrom(t, featuresOf(rows))
+}
+
+func (m *model) asksFrom(t *testing.T, rows []map[string]any) *traffic {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	tr, done := &traffic{}, make(chan struct{})
 	tr.stop = func() {
@@ -47,8 +52,8 @@ func (m *model) asks(t *testing.T, rows []flight) *traffic {
 	return tr
 }
 
-func (tr *traffic) count(ctx context.Context, m *model, f flight) {
-	_, err := m.predict(ctx, f)
+func (tr *traffic) count(ctx context.Context, m *model, features map[string]any) {
+	_, err := m.predictFrom(ctx, features)
 	switch {
 	case err == nil:
 		tr.served.Add(1)
