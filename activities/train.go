@@ -130,6 +130,7 @@ func trainingInput(m *spec.Model, rows *snapshotRows) (training.Input, error) {
 	return training.Input{
 		Train: visible.Select(rows.Parts.Train), Validation: visible.Select(rows.Parts.Validation), Features: rows.Features,
 		Target: m.Data.Target, Positive: m.Data.Positive, Task: m.Task, Params: m.Train.Params, Seed: m.Split.Seed,
+		Threads: m.Train.Resources.CPUs,
 	}, nil
 }
 
@@ -157,7 +158,7 @@ func (t *Trainer) run(ctx context.Context, m *spec.Model, in training.Input, dir
 	defer func() { _ = log.Close() }()
 	out, runErr := training.RunCommand(ctx, training.CommandSpec{
 		Argv: m.Train.Command, CodeDir: code, Env: env, WorkDir: filepath.Join(dir, "work"), Params: m.Train.Params,
-		Timeout: trainLimit(m), GPUs: m.Train.Resources.GPUs, LogTo: log,
+		Timeout: trainLimit(m), CPUs: m.Train.Resources.CPUs, GPUs: m.Train.Resources.GPUs, Memory: int64(m.Train.Resources.Memory), LogTo: log,
 	}, in, report)
 	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()

@@ -125,6 +125,7 @@ func TestAProgramThatDoesntTrainEndsTheRunAndTheChampionStays(t *testing.T) {
 		{"prints garbage and leaves garbage", `head -c 4096 /dev/urandom; echo '{"epoch": "NaN", "metrics": []}'; head -c 4096 /dev/urandom > "$SM_MODEL_DIR/model.json"`, []string{"model"}},
 		{"leaves no model", `echo '{"epoch": 1}'; echo done > "$SM_MODEL_DIR/notes.txt"`, []string{"no model", "notes.txt"}},
 		{"leaves another's model", `echo '{"format": "leanloop-linear", "version": 1, "link": "sigmoid", "intercept": [0], "features": [{"name": "altitude", "kind": "number", "mean": 0, "scale": 1, "weights": [1]}]}' > "$SM_MODEL_DIR/model.json"`, []string{"altitude"}},
+		{"needs more memory than it may have", `echo "$OMP_NUM_THREADS threads"; dd if=/dev/zero of=/dev/null bs=100000000 count=1`, []string{"exit code 1", "2 threads"}},
 		{"isn't there", "", []string{"train.sh"}},
 	} {
 		script := filepath.Join(m.dir, "train.sh")
@@ -137,6 +138,7 @@ func TestAProgramThatDoesntTrainEndsTheRunAndTheChampionStays(t *testing.T) {
 		}
 		m.change(t, func(s *spec.Model) {
 			s.Train.Builtin, s.Train.Command, s.Train.Timeout = "", command, spec.Duration(2*time.Second)
+			s.Train.Resources = spec.Resources{CPUs: 2, Memory: 32 << 20}
 		})
 		a := m.Starter(t, "ana", "submit", "-f", m.file(), "--wait").Want(t, 1)
 		for _, says := range c.says {

@@ -82,7 +82,10 @@ func drawModel(t *rapid.T) *Model {
 			return r
 		}, drawText(t, "param"))] = drawParam(t, 2)
 	}
-	m.Train.Resources.Memory = Bytes(rapid.Int64Min(0).Draw(t, "memory"))
+	if rapid.Bool().Draw(t, "command") {
+		m.Train.Builtin, m.Train.Command = "", []string{"python3", drawText(t, "argument")}
+		m.Train.Resources.Memory = Bytes(rapid.Int64Min(0).Draw(t, "memory"))
+	}
 	low := rapid.Float64Range(0, 1).Draw(t, "gate")
 	m.Gates.Metrics = map[string]Bound{"f1": {Min: &low}, "log_loss": {Max: &low}}
 	m.Approval.Approvers = rapid.SampledFrom([][]string{{}, {"cli:ana"}, {"slack:U1", "cli:bo"}}).Draw(t, "approvers")

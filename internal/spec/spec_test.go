@@ -99,6 +99,8 @@ func TestProblemsNameFieldLineAndWhatIsMeant(t *testing.T) {
 		{"unknown trainer", "train: {builtin: tree}\n", `train.builtin: "tree" is unknown (did you mean "trees"? valid: trees, linear)`},
 		{"a secret's value", "train: {secrets: [s3cr3t]}\n", `train.secrets[0]: "s3cr3t" isn't the name of a secret`},
 		{"a secret that the contract sets", "train: {secrets: [SM_HPS]}\n", "train.secrets[0]: SM_HPS is set by the trainer contract"},
+		{"a secret that says the threads", "train: {secrets: [OMP_NUM_THREADS]}\n", "train.secrets[0]: OMP_NUM_THREADS is set by the trainer contract"},
+		{"a built-in trainer's memory", "train: {builtin: trees, resources: {memory: 4Gi}}\n", "train.resources.memory: bounds train.command; a built-in trainer runs within the worker"},
 		{"approver without edge", "approval: {approvers: [ana]}\n", `approval.approvers[0]: "ana" isn't an actor (write cli:ana or slack:U012AB)`},
 		{"quorum over the approvers", "approval: {approvers: [\"cli:ana\"], quorum: 2}\n", "approval.quorum: 2 > 1 approvers"},
 		{"silence that approves", "approval: {on_timeout: approve}\n", `approval.on_timeout: "approve" is unknown (valid: reject)`},

@@ -148,8 +148,8 @@ type Train struct {
 
 // Resources is what one training run needs.
 type Resources struct {
-	CPUs   int   `yaml:"cpus" json:"cpus"`
-	Memory Bytes `yaml:"memory,omitempty" json:"memory,omitempty"`
+	CPUs   int   `yaml:"cpus" json:"cpus"`                         // threads of the trainer
+	Memory Bytes `yaml:"memory,omitempty" json:"memory,omitempty"` // of each process of Command; 0: unbounded
 	GPUs   int   `yaml:"gpus" json:"gpus"`
 }
 

@@ -116,7 +116,8 @@ func (c *checker) split(m *Model) {
 // reservedEnv are names that the trainer contract sets itself.
 func reservedEnv(name string) bool {
 	return strings.HasPrefix(name, "SM_") || strings.HasPrefix(name, "LEANLOOP_") ||
-		slices.Contains([]string{"PATH", "HOME", "LD_PRELOAD", "LD_LIBRARY_PATH"}, name)
+		slices.Contains([]string{"PATH", "HOME", "LD_PRELOAD", "LD_LIBRARY_PATH",
+			"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}, name)
 }
 
 func (c *checker) train(t Train) {
@@ -138,6 +139,8 @@ func (c *checker) train(t Train) {
 	c.atLeast("train.resources.cpus", t.Resources.CPUs, 1)
 	c.atLeast("train.resources.gpus", t.Resources.GPUs, 0)
 	c.must(t.Resources.Memory >= 0, "train.resources.memory", "%d < 0", int64(t.Resources.Memory))
+	c.must(t.Resources.Memory <= 0 || len(t.Command) > 0, "train.resources.memory",
+		"bounds train.command; a built-in trainer runs within the worker, where it would bound nothing | leave it out")
 	c.positive("train.timeout", t.Timeout)
 	for _, r := range []struct {
 		name  string

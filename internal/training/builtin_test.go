@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"runtime"
 	"testing"
 
 	"github.com/leanloop/leanloop/internal/dataset"
@@ -94,6 +95,24 @@ func TestBuiltinLearnsEachTask(t *testing.T) {
 			}
 			requireReportedMetrics(t, in, out)
 		})
+	}
+}
+
+func TestTreesUseTheThreadsThatTheirParametersOrElseTheInputSays(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		params  map[string]any
+		threads int
+		want    int
+	}{
+		{"neither", nil, 0, runtime.GOMAXPROCS(0)},
+		{"the input", nil, 3, 3},
+		{"both", map[string]any{"threads": 5}, 3, 5},
+	} {
+		p, err := readTreeParams(c.params, c.threads)
+		if err != nil || p.threads != c.want {
+			t.Errorf("%s: observed %d threads (%v), want %d", c.name, p.threads, err, c.want)
+		}
 	}
 }
 

@@ -47,7 +47,7 @@ func RunCommand(ctx context.Context, s CommandSpec, in Input, report func(Progre
 		dir = s.WorkDir
 	}
 	log := newProgramLog(s.LogTo, report)
-	end, err := runProcess(ctx, argv, env, dir, s.Timeout, s.Grace, log)
+	end, err := runProcess(ctx, s, argv, env, dir, log)
 	switch {
 	case err != nil:
 		return nil, startError(argv, err)

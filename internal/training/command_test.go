@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -98,6 +99,63 @@ func TestCommandSeesTheContractAndNothingElse(t *testing.T) {
 	}
 	if strings.Contains(log.String(), "LEANLOOP_TEST_OF_THE_WORKER") {
 		t.Error("the worker's own environment reached the program")
+	}
+}
+
+func TestCommandIsToldItsShareOfTheMachine(t *testing.T) {
+	s, in := program(t, copyModel+`echo "$SM_NUM_CPUS $OMP_NUM_THREADS $OPENBLAS_NUM_THREADS $MKL_NUM_THREADS"; ulimit -d; ulimit -H -d; sh -c "ulimit -d"`)
+	var log bytes.Buffer
+	s.CPUs, s.LogTo = 3, &log
+	want := "3 3 3 3\n"
+	if runtime.GOOS == "linux" {
+		s.Memory = 1 << 30
+		want += strings.Repeat("1048576\n", 3) // KiB; what the program starts has the same limit
+	}
+	if _, err := RunCommand(context.Background(), s, in, nil); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(log.String(), want) {
+		t.Errorf("observed %q, want %q", log.String(), want)
+	}
+}
+
+func TestCommandThatNeedsMoreMemoryThanItsLimitFails(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("limits of memory are kept on Linux only")
+	}
+	// dd holds a whole block in memory.
+	s, in := program(t, "dd if=/dev/zero of=/dev/null bs=100000000 count=1\n"+copyModel)
+	if _, err := RunCommand(context.Background(), s, in, nil); err != nil {
+		t.Fatalf("without a limit: %v", err)
+	}
+	s.Memory = 32 << 20
+	_, err := RunCommand(context.Background(), s, in, nil)
+	var script *ScriptError
+	if !errors.As(err, &script) || script.Start != nil || script.Code <= 0 {
+		t.Errorf("observed %v, want *ScriptError with the program's own exit code", err)
+	}
+}
+
+func TestCommandWithALimitOfMemoryEndsAsOneWithout(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("limits of memory are kept on Linux only")
+	}
+	s, in := program(t, "sleep 60")
+	s.Memory = 1 << 30
+	for _, c := range []struct {
+		name    string
+		argv    []string
+		timeout time.Duration
+		ok      func(error) bool
+	}{
+		{"timeout", []string{"sh", "train.sh"}, 300 * time.Millisecond, func(err error) bool { var e *TimeoutError; return errors.As(err, &e) }},
+		{"killed", []string{"sh", "-c", "kill -9 $$"}, time.Minute, func(err error) bool { var e *ScriptError; return errors.As(err, &e) && e.Signal == "killed" }},
+		{"missing", []string{"no-such-program-of-ours"}, time.Minute, func(err error) bool { var e *ScriptError; return errors.As(err, &e) && e.Start != nil }},
+	} {
+		s.Argv, s.Timeout = c.argv, c.timeout
+		if _, err := RunCommand(context.Background(), s, in, nil); !c.ok(err) {
+			t.Errorf("%s: observed %v", c.name, err)
+		}
 	}
 }
 

@@ -142,13 +142,16 @@ func environment(s CommandSpec, f folders, path string, validates bool) ([]strin
 	if err != nil {
 		return nil, &ParamError{"params", s.Params, "values that JSON can hold"}
 	}
-	channels := `["train"]`
+	channels, cpus := `["train"]`, s.CPUs
+	if cpus == 0 {
+		cpus = runtime.NumCPU()
+	}
 	vars := map[string]string{
 		"PATH": path, "HOME": f.work, "LANG": "C.UTF-8", "TMPDIR": f.temporary,
 		"SM_CHANNEL_TRAIN": f.train, "SM_MODEL_DIR": f.model,
 		"SM_OUTPUT_DATA_DIR": f.output, "SM_OUTPUT_DIR": filepath.Dir(f.output),
 		"SM_INPUT_DIR": filepath.Dir(f.config), "SM_INPUT_CONFIG_DIR": f.config,
-		"SM_HPS": string(hps), "SM_NUM_GPUS": strconv.Itoa(s.GPUs), "SM_NUM_CPUS": strconv.Itoa(runtime.NumCPU()),
+		"SM_HPS": string(hps), "SM_NUM_GPUS": strconv.Itoa(s.GPUs), "SM_NUM_CPUS": strconv.Itoa(cpus),
 		"SM_CURRENT_HOST": "algo-1", "SM_HOSTS": `["algo-1"]`,
 		"LEANLOOP_CHECKPOINT_DIR": f.checkpoints, "LEANLOOP_SCHEMA": f.schemaFile(),
 	}
@@ -157,6 +160,11 @@ func environment(s CommandSpec, f folders, path string, validates bool) ([]strin
 		channels = `["train","validation"]`
 	}
 	vars["SM_CHANNELS"] = channels
+	if s.CPUs > 0 {
+		for _, name := range threadVariables() {
+			vars[name] = strconv.Itoa(s.CPUs)
+		}
+	}
 	if s.GPUs == 0 {
 		vars["CUDA_VISIBLE_DEVICES"] = "" // a GPU of the machine belongs to whoever asked for it
 	}
@@ -175,6 +183,12 @@ func environment(s CommandSpec, f folders, path string, validates bool) ([]strin
 	}
 	sort.Strings(env)
 	return env, nil
+}
+
+// threadVariables are read by the numeric libraries that would otherwise start a thread for each CPU of the machine:
+// OpenMP (XGBoost, LightGBM, scikit-learn, PyTorch), OpenBLAS (NumPy) and MKL.
+func threadVariables() []string {
+	return []string{"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}
 }
 
 func nonNil(params map[string]any) map[string]any {

@@ -28,9 +28,9 @@ type ending struct {
 	timedOut bool
 }
 
-// runProcess runs argv in a process group of its own until it ends, ctx ends or the timeout passes. Then nothing of
+// runProcess runs argv in a process group of its own until it ends, ctx ends or the spec's timeout passes. Then nothing of
 // the group is left, and everything it printed was read. The error is one of starting it.
-func runProcess(ctx context.Context, argv, env []string, dir string, timeout, grace time.Duration, log *programLog) (ending, error) {
+func runProcess(ctx context.Context, s CommandSpec, argv, env []string, dir string, log *programLog) (ending, error) {
 	outRead, outWrite, err := os.Pipe()
 	if err != nil {
 		return ending{}, fmt.Errorf("trainer pipe: %w", err)
@@ -47,7 +47,7 @@ func runProcess(ctx context.Context, argv, env []string, dir string, timeout, gr
 	command.Env, command.Dir = env, dir
 	command.Stdout, command.Stderr = outWrite, errWrite
 	command.SysProcAttr = ownGroup()
-	p := &process{command: command, started: make(chan error, 1), exited: make(chan struct{}), reap: make(chan struct{}), reaped: make(chan struct{})}
+	p := &process{command: command, memory: s.Memory, started: make(chan error, 1), exited: make(chan struct{}), reap: make(chan struct{}), reaped: make(chan struct{})}
 	go p.host()
 	err = <-p.started
 	outWrite.Close()
@@ -59,7 +59,7 @@ func runProcess(ctx context.Context, argv, env []string, dir string, timeout, gr
 	readers.Go(func() { log.read(outRead, true) })
 	readers.Go(func() { log.read(errRead, false) })
 
-	end := p.wait(ctx, timeout, grace)
+	end := p.wait(ctx, s.Timeout, s.Grace)
 	for _, stream := range []*os.File{outRead, errRead} {
 		if err := stream.SetReadDeadline(time.Now().Add(drainTime)); err != nil {
 			stream.Close()
@@ -73,6 +73,7 @@ func runProcess(ctx context.Context, argv, env []string, dir string, timeout, gr
 // process is a running program.
 type process struct {
 	command *exec.Cmd
+	memory  int64 // bytes; 0: unbounded
 	started chan error
 	exited  chan struct{} // closed when the program ended, before it is reaped
 	reap    chan struct{} // closed to reap it
@@ -84,7 +85,7 @@ type process struct {
 func (p *process) host() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	err := p.command.Start()
+	err := startWithin(p.command, p.memory)
 	p.started <- err
 	if err != nil {
 		return

@@ -26,6 +26,7 @@ type Input struct {
 	Task       spec.Task
 	Params     map[string]any
 	Seed       uint64
+	Threads    int // of the built-in trees where Params don't say; 0: as many as there are CPUs
 }
 
 // Output is a trained model. Its bytes are what the version's model.json will be.
@@ -52,7 +53,9 @@ type CommandSpec struct {
 	Params  map[string]any    // hyperparameters: SM_HPS, and --key value
 	Timeout time.Duration     // 0: none
 	Grace   time.Duration     // between SIGTERM and SIGKILL; 0: 10 s
+	CPUs    int               // threads that numeric libraries are told to use; 0: nothing is said, they use all
 	GPUs    int
+	Memory  int64     // bytes of private writable memory of each process, on Linux only; 0: unbounded
 	LogTo   io.Writer // what the program prints that isn't progress; nil: dropped. It is written from one goroutine at a time
 }
 

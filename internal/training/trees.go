@@ -31,10 +31,13 @@ type treeParams struct {
 	catSmooth       float64 // weight added to a category before sorting; default 10, as LightGBM
 	catL2           float64 // added to lambda for sorted splits, which overfit; default 10, as LightGBM
 
-	threads int // goroutines; default GOMAXPROCS; changes nothing but the time
+	threads int // goroutines; default Input.Threads, else GOMAXPROCS; changes nothing but the time
 }
 
-func readTreeParams(values map[string]any) (treeParams, error) {
+func readTreeParams(values map[string]any, threads int) (treeParams, error) {
+	if threads <= 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
 	p := newParams(values)
 	t := treeParams{
 		rounds:          p.count("rounds", 200, 1, 100_000),
@@ -51,7 +54,7 @@ func readTreeParams(values map[string]any) (treeParams, error) {
 		maxCatThreshold: p.count("max_cat_threshold", 64, 1, maxValueBins),
 		catSmooth:       p.number("cat_smooth", 10, 0, math.MaxFloat64),
 		catL2:           p.number("cat_l2", 10, 0, math.MaxFloat64),
-		threads:         p.count("threads", runtime.GOMAXPROCS(0), 1, 1024),
+		threads:         p.count("threads", threads, 1, 1024),
 	}
 	t.maxBins = min(t.maxBins, maxValueBins) // 256, XGBoost's default, counts the bin of missing values
 	return t, p.done(Trees)
@@ -74,7 +77,7 @@ type booster struct {
 
 // trainTrees trains gradient-boosted trees by histograms, depth first.
 func trainTrees(ctx context.Context, in Input, report func(Progress)) (*Output, error) {
-	p, err := readTreeParams(in.Params)
+	p, err := readTreeParams(in.Params, in.Threads)
 	if err != nil {
 		return nil, err
 	}
