@@ -73,7 +73,9 @@ func TestStop(t *testing.T) {
 	})
 	t.Run("by signal is judged alike", func(t *testing.T) {
 		s := newLifecycle(t)
-		s.after(30*time.Minute, func() { s.SignalWorkflow(workflows.SignalStop, workflows.Stop{Outcome: activities.Promoted, Actor: ana}) })
+		s.after(30*time.Minute, func() {
+			s.SignalWorkflow(workflows.SignalStop, workflows.Stop{Outcome: activities.Promoted, Actor: ana})
+		})
 		s.after(time.Hour, func() { s.SignalWorkflow(workflows.SignalStop, stop) })
 		r, _ := s.lifecycle(theRun())
 		want(t, "outcome", r.Outcome, activities.Cancelled)
