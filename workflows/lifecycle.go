@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -57,6 +58,7 @@ type lifecycle struct {
 	train    activities.TrainOutput
 	judged   activities.EvaluateOutput
 	version  activities.RegisterOutput
+	passed   activities.CanaryResult
 	round    int // evaluations so far
 
 	approval  *approvalDesk
@@ -261,6 +263,7 @@ func (l *lifecycle) canary(ctx workflow.Context) error {
 		return end(activities.RolledBack, "%s", out.Reason)
 	}
 	l.detail("%s", out.Reason)
+	l.passed = out
 	return nil
 }
 
@@ -298,14 +301,15 @@ func (l *lifecycle) runCanary(ctx workflow.Context) (activities.CanaryResult, er
 	}
 }
 
-// promote makes the version the champion and waits for gateways to follow. Nothing cancels the entry once it is being
+// promote makes the version the champion, in the name of the person who ended its canary where somebody did, and waits
+// for gateways to follow. Nothing cancels the entry once it is being
 // written: else the ledger might say promoted where the run says cancelled.
 func (l *lifecycle) promote(ctx workflow.Context) error {
 	l.promoting = true
 	committed, _ := workflow.NewDisconnectedContext(ctx)
 	out, err := call(committed, quick(), traffic.Promote, activities.PromoteInput{
 		Model: l.in.Model, Version: l.version.Version, Champion: l.judged.Summary.Champion, Epoch: l.judged.Summary.Epoch,
-		Lifecycle: l.result.ID, Actor: l.actor(), Via: "lifecycle",
+		Lifecycle: l.result.ID, Actor: cmp.Or(l.passed.Actor, l.actor()), Via: cmp.Or(l.passed.Via, "lifecycle"), Reason: l.passed.Reason,
 	})
 	if err != nil {
 		return end(activities.RolledBack, "promotion refused: %s", reason(err))

@@ -94,6 +94,25 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// A canary that a person ended early is promoted in that person's name: the ledger says who took the responsibility.
+func TestAPromotionNamesWhoEndedTheCanary(t *testing.T) {
+	for actor, wanted := range map[string]string{ben: ben, "": "leanloop:" + workflows.LifecycleID(theModel, 7)} {
+		s := newStage(t, workflows.LifecycleID(theModel, 7))
+		s.RegisterWorkflowWithOptions(workflows.Lifecycle, workflow.RegisterOptions{Name: workflows.TypeLifecycle})
+		s.RegisterWorkflowWithOptions(func(workflow.Context, activities.CanaryInput) (activities.CanaryResult, error) {
+			return activities.CanaryResult{Outcome: activities.Promoted, Actor: actor, Reason: "seen enough"}, nil
+		}, workflow.RegisterOptions{Name: workflows.TypeCanary})
+		s.decides(time.Hour, approval.Approve, ana, 1)
+		if _, err := s.lifecycle(theRun()); err != nil {
+			t.Fatal(err)
+		}
+		calls := s.world.promote.calls()
+		want(t, "promotions", len(calls), 1)
+		want(t, "actor", calls[0].Actor, wanted)
+		want(t, "reason", calls[0].Reason, "seen enough")
+	}
+}
+
 // A canary of an earlier run may still hold the model's canary id: it is cancelled and waited for.
 func TestACanaryThatWasLeftOverIsCancelledFirst(t *testing.T) {
 	s := newStage(t, "both")
