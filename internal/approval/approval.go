@@ -138,7 +138,7 @@ func check(r Request, s Status, d Decision) (Code, string) {
 		return Malformed, fmt.Sprintf("kind %q is unknown: approve or reject", d.Kind)
 	case len(r.Policy.Approvers) == 0:
 		return NotAllowed, "approval.approvers is empty, so nobody may decide"
-	case !slices.Contains(r.Policy.Approvers, d.Actor):
+	case !allowed(r.Policy.Approvers, d.Actor):
 		return NotAllowed, fmt.Sprintf("%q isn't an approver: %s", d.Actor, strings.Join(r.Policy.Approvers, ", "))
 	case !s.IsOpen() && s.Outcome == Expired:
 		return Late, fmt.Sprintf("the deadline was %s, the decision came at %s",
@@ -157,6 +157,15 @@ func check(r Request, s Status, d Decision) (Code, string) {
 		return FourEyes, fmt.Sprintf("%s requested this run and can't approve it alone (approval.four_eyes)", d.Actor)
 	}
 	return "", ""
+}
+
+// allowed reports whether an actor is named, or its whole edge is: cli:* is everyone who reaches the CLI's servers.
+func allowed(approvers []string, actor string) bool {
+	edge, name, ok := strings.Cut(actor, ":")
+	if !ok || name == "" || name == "*" {
+		return false
+	}
+	return slices.Contains(approvers, actor) || slices.Contains(approvers, edge+":*")
 }
 
 // quorum is at least one: a spec that was never validated must not approve by itself.

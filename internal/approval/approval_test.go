@@ -29,6 +29,17 @@ func said(id, kind, actor string) Decision {
 	return Decision{ID: id, Kind: kind, Actor: actor, Via: "cli", Evidence: seen, At: t0.Add(time.Hour)}
 }
 
+func TestAnEdgeMayBeNamedAsAWhole(t *testing.T) {
+	open := request(func(p *spec.Approval) { p.Approvers = []string{"cli:*"} })
+	for actor, allowed := range map[string]bool{"cli:eve": true, "slack:U1": false, "cli:": false, "cli:*": false, "eve": false} {
+		s, err := Decide(open, Status{}, said("1", Approve, actor))
+		require.Equal(t, allowed, err == nil, actor)
+		require.Equal(t, allowed, s.Outcome == Approved, actor)
+	}
+	_, err := Decide(open, Status{}, said("1", Approve, open.RequestedBy))
+	require.ErrorContains(t, err, "four_eyes", "the requester is no exception")
+}
+
 func TestWhoMayDecide(t *testing.T) {
 	stranger, requester, other := said("1", Approve, "cli:eve"), said("1", Approve, "cli:ana"), said("1", Approve, "cli:bo")
 	late, elsewhere, noID, shrug := other, other, other, other

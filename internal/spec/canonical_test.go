@@ -83,7 +83,7 @@ func drawModel(t *rapid.T) *Model {
 		}, drawText(t, "param"))] = drawParam(t, 2)
 	}
 	if rapid.Bool().Draw(t, "command") {
-		m.Train.Builtin, m.Train.Command = "", []string{"python3", drawText(t, "argument")}
+		m.Train.Builtin, m.Train.Command = "", []string{"python3", strings.ReplaceAll(drawText(t, "argument"), "\x00", "0")} // no argument of a program has one
 		m.Train.Resources.Memory = Bytes(rapid.Int64Min(0).Draw(t, "memory"))
 	}
 	low := rapid.Float64Range(0, 1).Draw(t, "gate")

@@ -192,7 +192,7 @@ type ChampionGate struct {
 
 // Approval says who may decide.
 type Approval struct {
-	Approvers []string `yaml:"approvers" json:"approvers"` // slack:U012AB | cli:ana ; empty: nobody may approve
+	Approvers []string `yaml:"approvers" json:"approvers"` // slack:U012AB | cli:ana | cli:* (everyone that way); empty: nobody may approve
 	Quorum    int      `yaml:"quorum" json:"quorum"`
 	FourEyes  bool     `yaml:"four_eyes" json:"four_eyes"` // the requester can't approve alone
 	Timeout   Duration `yaml:"timeout" json:"timeout"`

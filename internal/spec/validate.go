@@ -172,7 +172,7 @@ func (c *checker) approval(a Approval) {
 		seen[who] = true
 	}
 	c.atLeast("approval.quorum", a.Quorum, 1)
-	c.must(len(a.Approvers) == 0 || a.Quorum <= len(a.Approvers), "approval.quorum", "%d > %d approvers", a.Quorum, len(a.Approvers))
+	c.must(len(a.Approvers) == 0 || a.open() != "" || a.Quorum <= len(a.Approvers), "approval.quorum", "%d > %d approvers", a.Quorum, len(a.Approvers))
 	c.positive("approval.timeout", a.Timeout)
 	c.oneOf("approval.on_timeout", a.OnTimeout, "reject")
 }

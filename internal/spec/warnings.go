@@ -3,11 +3,21 @@ package spec
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // fewJudged is the number of test rows under which a bootstrap's bound is too narrow to be relied on: its quantiles are
 // those of the few rows that there are.
 const fewJudged = 50
+
+// open is the approver that stands for a whole edge, cli:* or slack:*; "": none does.
+func (a Approval) open() string {
+	i := slices.IndexFunc(a.Approvers, func(who string) bool { return strings.HasSuffix(who, ":*") })
+	if i < 0 {
+		return ""
+	}
+	return a.Approvers[i]
+}
 
 // Warnings says what is allowed but may not be meant. Each is one sentence for a person.
 func (m *Model) Warnings() []string {
@@ -17,6 +27,8 @@ func (m *Model) Warnings() []string {
 	switch {
 	case len(a.Approvers) == 0:
 		warn("approval.approvers is empty: nobody may approve, so no version can go live")
+	case a.open() != "":
+		warn("approval.approvers has %s: everyone who reaches the servers that way may approve", a.open())
 	case a.FourEyes && len(a.Approvers) == 1:
 		warn("approval.four_eyes with %s as the only approver: nobody may approve a run that %s asked for", a.Approvers[0], a.Approvers[0])
 	}
