@@ -289,6 +289,7 @@ func TestValidateJudgesAModelThatNobodyParsed(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	for name, c := range map[string]struct{ src, want string }{
 		"one approver with four eyes":  {"approval: {approvers: [\"cli:ana\"]}\n", "nobody may approve a run that cli:ana asked for"},
+		"a whole edge approves":        {"approval: {approvers: [\"cli:*\"]}\n", "approval.approvers has cli:*: everyone who reaches the servers that way may approve"},
 		"no gate":                      {"", "gates has no metric"},
 		"regression":                   {"task: regression\n", "max_loss 0.005 is in units of rmse"},
 		"budget without a price":       {"budget: {per_run: 5 USD}\n", "budget.cost_per_hour isn't set"},
