@@ -124,7 +124,7 @@ func runDemo(ctx context.Context, o demoOptions) error {
 	return nil
 }
 
-// demoFolder is where state goes; a temporary one is removed unless it is to be kept running.
+// demoFolder is where state goes. A temporary one is removed when the demo, or what it kept running, ends.
 func demoFolder(o demoOptions) (dir string, remove func(), err error) {
 	if o.Data != "" {
 		if entries, err := os.ReadDir(o.Data); err == nil && len(entries) > 0 {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -233,7 +234,7 @@ func corrupt(path string) ([]byte, error) {
 	}
 	lines := strings.Split(strings.TrimRight(string(raw), "\n"), "\n")
 	header := strings.Split(lines[0], ",")
-	gone, delay := indexOf(header, "visib"), indexOf(header, "dep_delay")
+	gone, delay := slices.Index(header, "visib"), slices.Index(header, "dep_delay")
 	if gone < 0 || delay < 0 {
 		return nil, fmt.Errorf("%s: columns visib and dep_delay not found in %v", path, header)
 	}
@@ -251,13 +252,4 @@ func corrupt(path string) ([]byte, error) {
 	}
 	err = w.Close()
 	return out.Bytes(), err
-}
-
-func indexOf(names []string, name string) int {
-	for i, n := range names {
-		if n == name {
-			return i
-		}
-	}
-	return -1
 }

@@ -34,7 +34,6 @@ type traffic struct {
 
 	served   atomic.Int64
 	failed   atomic.Int64
-	byArm    sync.Map // "version 2 (challenger)" -> *atomic.Int64
 	lastFail atomic.Value
 }
 
@@ -112,17 +111,7 @@ func (t *traffic) ask(ctx context.Context, body []byte) {
 		}
 		return
 	}
-	var answer struct {
-		Version int    `json:"version"`
-		Arm     string `json:"arm"`
-	}
-	if err := json.Unmarshal(raw, &answer); err != nil {
-		t.fail(err.Error())
-		return
-	}
 	t.served.Add(1)
-	count, _ := t.byArm.LoadOrStore(fmt.Sprintf("version %d (%s)", answer.Version, answer.Arm), &atomic.Int64{})
-	count.(*atomic.Int64).Add(1)
 }
 
 func (t *traffic) fail(why string) {

@@ -102,7 +102,7 @@ func (w *world) state(ctx context.Context, id string) (s workflows.LifecycleStat
 	return s, true, value.Get(&s)
 }
 
-// query asks once more when a worker died with the question: the next one answers.
+// query gives a worker a while to answer; where one died with the question, the caller asks again.
 func (w *world) query(ctx context.Context, id string) (converter.EncodedValue, error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
@@ -115,11 +115,13 @@ func (w *world) follow(ctx context.Context, id string, limit time.Duration, chec
 	defer cancel()
 	tick := time.NewTicker(demoPoll)
 	defer tick.Stop()
+	var trouble error // of the last question that wasn't answered
 	for {
 		s, found, err := w.state(ctx, id)
 		if ctx.Err() != nil {
-			return s, context.Cause(ctx)
+			return s, errors.Join(context.Cause(ctx), trouble)
 		}
+		trouble = err
 		if err == nil && found {
 			w.say.stages(s)
 			if s.Outcome != "" || check(s) {
@@ -128,7 +130,7 @@ func (w *world) follow(ctx context.Context, id string, limit time.Duration, chec
 		}
 		select {
 		case <-ctx.Done():
-			return s, context.Cause(ctx)
+			return s, errors.Join(context.Cause(ctx), trouble)
 		case <-tick.C:
 		}
 	}

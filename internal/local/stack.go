@@ -28,8 +28,6 @@ type Options struct {
 	Namespace            string // Temporal's; "": default
 	SearchAttributes     map[string]string
 	WorkerArgs           []string
-	GatewayArgs          []string
-	Environment          []string // for worker and gateway, beyond the stack's addresses
 	Programs             Binaries // the programs to run; none: found or built, see Build
 }
 
@@ -41,7 +39,6 @@ type Stack struct {
 	listen   addresses
 	worker   *Process
 	gateway  *Process
-	starts   int
 }
 
 // addresses are this stack's own, kept from one start to the next.
@@ -139,7 +136,6 @@ func free(address string) bool {
 
 // StartWorker starts the worker, after it was stopped or killed.
 func (s *Stack) StartWorker(ctx context.Context) error {
-	s.starts++
 	args := append([]string{"--listen", s.listen.Worker, "--scratch", s.scratch()}, s.options.WorkerArgs...)
 	_ = os.RemoveAll(s.scratch()) // a worker that was killed leaves its temporary files; a trainer that outlives it may still write there
 	if err := os.MkdirAll(s.scratch(), 0o700); err != nil {
@@ -157,10 +153,10 @@ func (s *Stack) scratch() string { return filepath.Join(s.options.Data, "scratch
 
 // StartGateway starts the gateway.
 func (s *Stack) StartGateway(ctx context.Context) error {
-	args := append([]string{
+	args := []string{
 		"--listen", s.listen.Gateway, "--admin-listen", s.listen.Admin, "--id", "local", "--address", s.GatewayURL(),
 		"--state-dir", filepath.Join(s.options.Data, "gateway"), "--flush-metrics", "1s",
-	}, s.options.GatewayArgs...)
+	}
 	var err error
 	s.gateway, err = Start(ctx, Command{
 		Name: "gateway", Path: s.programs.Gateway, Args: args, Without: s.foreign(), Env: s.environment(),
@@ -193,7 +189,7 @@ func (s *Stack) environment() []string {
 	if s.Own("temporal") {
 		env = append(env, "TEMPORAL_CONFIG_FILE="+os.DevNull) // no profile is for this server
 	}
-	return append(env, s.options.Environment...)
+	return env
 }
 
 // Environment is what a program needs to find the stack.
@@ -211,11 +207,12 @@ func (s *Stack) Gateway() *Process { return s.gateway }
 
 // Watch returns when ctx ends, or when the servers do; a worker or a gateway that ends is started again.
 func (s *Stack) Watch(ctx context.Context) error {
+	servers := s.dev.Wait()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case err := <-s.dev.Wait():
+		case err := <-servers:
 			return fmt.Errorf("the servers ended: %w", err)
 		case <-s.worker.Done():
 			if err := s.again(ctx, "worker", s.StartWorker); err != nil {
