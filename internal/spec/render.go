@@ -135,8 +135,8 @@ var (
 	yes        = regexp.MustCompile(`(?i)^(yes|y|true|t|1|positive|pos)$`)
 )
 
-// guessTask takes a fraction for a value to predict, more than two known values for classes, and anything else for a
-// yes or no.
+// guessTask takes a fraction for a value to predict, more than two known values or words that aren't known for classes,
+// and anything else for a yes or no.
 func guessTask(target ColumnRule) Task {
 	width := 0.0
 	if target.Min != nil && target.Max != nil {
@@ -147,20 +147,23 @@ func guessTask(target ColumnRule) Task {
 		return Regression
 	case len(target.Values) > 2, target.Type == "integer" && width > 1:
 		return Multiclass
+	case len(target.Values) == 0 && (target.Type == "category" || target.Type == "text"):
+		return Multiclass // a yes or no would have to say which word is the yes
 	}
 	return Binary
 }
 
-// guessPositive is which of two words is the yes: one that says so, or else the second. Numbers and booleans need no
-// guess.
+// guessPositive is which of one or two words is the yes: one that says so, or else the last. Numbers and booleans need
+// no guess.
 func guessPositive(target ColumnRule) string {
-	if len(target.Values) != 2 {
+	switch n := len(target.Values); {
+	case n == 0 || n > 2:
 		return ""
-	}
-	if yes.MatchString(target.Values[0]) {
+	case yes.MatchString(target.Values[0]):
 		return target.Values[0]
+	default:
+		return target.Values[n-1]
 	}
-	return target.Values[1]
 }
 
 // NameFrom makes a model's name of a file's: flights_2013.csv.gz becomes flights-2013.

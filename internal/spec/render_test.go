@@ -95,6 +95,8 @@ func TestGuessByWhatAFileShows(t *testing.T) {
 		{ColumnRule{Type: "category", Values: []string{"positive", "test"}}, Binary, "positive"},
 		{ColumnRule{Type: "category", Values: []string{"bad", "good"}}, Binary, "good"},
 		{ColumnRule{Type: "category", Values: []string{"a", "b", "c"}}, Multiclass, ""},
+		{ColumnRule{Type: "text"}, Multiclass, ""},
+		{ColumnRule{Type: "text", Values: []string{"late"}}, Binary, "late"},
 		{ColumnRule{Type: "integer", Min: num(1), Max: num(5)}, Multiclass, ""},
 		{ColumnRule{Type: "integer", Min: num(0), Max: num(3000)}, Regression, ""},
 	} {
