@@ -59,7 +59,7 @@ func latencyCheck(s State, m Measurement) Check {
 
 // slowest is how long the challenger may take where the champion takes the given seconds.
 func (s State) slowest(champion float64) float64 {
-	return max(champion*s.Config.MaxSlowdown, champion+latencyFloor)
+	return min(max(champion*s.Config.MaxSlowdown, champion+latencyFloor), math.MaxFloat64)
 }
 
 // certainlySlower says whether the challenger is slower than the champion allows in truth and not only in what was
