@@ -14,19 +14,22 @@ import (
 // ReadOptions say what a file is called and should hold.
 type ReadOptions struct {
 	Name     string                       // of the object, for errors; its ending is the format unless Format says it
-	Format   string                       // csv | csv.gz | csv.zst ; "": by Name
+	Format   string                       // csv | csv.gz | csv.zst | parquet; "": by Name
 	Contract *spec.Contract               // its columns are read, as declared, in its order; nil: all columns, kinds inferred from all their cells
 	Limits   Limits                       // zero fields: DefaultLimits
 	Progress func(rows int, stored int64) // called every 16,384 rows, if set
 	Keep     int                          // offending rows listed per failure; 0: DefaultKeep
+	Workers  int                          // goroutines that parse; 0: GOMAXPROCS; 1: everything in the caller's
+	TempDir  string                       // for what has to be read twice and can be read once; "": the system's
 }
 
 // Info is what is known of the object once it was read.
 type Info struct {
-	SHA256  string   // of the bytes as stored, hex; "" if they could not all be read
-	Bytes   int64    // as stored
-	Rows    int      // below the header
-	Ignored []string // columns that the contract doesn't list
+	SHA256  string            // of the bytes as stored, hex; "" if they could not all be read
+	Bytes   int64             // as stored
+	Rows    int               // below the header
+	Ignored []string          // columns that the contract doesn't list
+	Columns []spec.ColumnRule // names and kinds of the table's columns; nil before they were known
 }
 
 // progressEvery is how many rows lie between two calls of Progress.

@@ -242,8 +242,8 @@ func TestABrokenConnectionIsNoBrokenFile(t *testing.T) {
 
 func TestReadWrongOptionsAreNoFormatErrors(t *testing.T) {
 	var format *FormatError
-	_, _, _, err := read(t, "a\n1\n", ReadOptions{Format: "parquet"})
-	require.ErrorContains(t, err, "want one of csv, csv.gz, csv.zst")
+	_, _, _, err := read(t, "a\n1\n", ReadOptions{Format: "xlsx"})
+	require.ErrorContains(t, err, "want one of csv.gz, csv.zst, csv, parquet")
 	require.False(t, errors.As(err, &format))
 	_, _, _, err = read(t, "a\n1\n", ReadOptions{Contract: columns(spec.ColumnRule{Name: "a", Type: "float"})})
 	require.ErrorContains(t, err, "want one of number, integer")

@@ -19,7 +19,11 @@ const (
 	CSV     = "csv"
 	CSVGzip = "csv.gz"
 	CSVZstd = "csv.zst"
+	Parquet = "parquet"
 )
+
+// formats lists them, those first whose ending contains another's.
+func formats() []string { return []string{CSVGzip, CSVZstd, CSV, Parquet} }
 
 // maxZstdWindow is how much memory a zstd frame may ask for before a byte of it is decoded: the most that the zstd
 // tool itself writes without --long.
@@ -27,12 +31,12 @@ const maxZstdWindow = 128 << 20
 
 // FormatOf is the format that an object's name says.
 func FormatOf(name string) (string, error) {
-	for _, format := range []string{CSVGzip, CSVZstd, CSV} {
+	for _, format := range formats() {
 		if strings.HasSuffix(strings.ToLower(name), "."+format) {
 			return format, nil
 		}
 	}
-	return "", &FormatError{Name: name, Rule: RuleHeader, Observed: "a name of no known format", Limit: "a name that ends with .csv, .csv.gz or .csv.zst, or a declared format"}
+	return "", &FormatError{Name: name, Rule: RuleHeader, Observed: "a name of no known format", Limit: "a name that ends with .csv, .csv.gz, .csv.zst or .parquet, or a declared format"}
 }
 
 // source reads the stored bytes, hashes and counts them, and keeps the error that the store gave, so that a broken
@@ -117,7 +121,7 @@ func (s *source) open(format string, limits Limits) (text io.Reader, done func()
 		}
 		bounds.from, done = decoder, decoder.Close
 	default:
-		return nil, nil, fmt.Errorf("%s: format %q: unknown, want one of %s, %s, %s", s.name, format, CSV, CSVGzip, CSVZstd)
+		return nil, nil, fmt.Errorf("%s: format %q: unknown, want one of %s", s.name, format, strings.Join(formats(), ", "))
 	}
 	return bounds, done, nil
 }
