@@ -8,6 +8,21 @@ import (
 	"github.com/leanloop/leanloop/internal/dataset"
 )
 
+// scratch is what a goroutine reuses from column to column.
+type scratch struct{}
+
+// tableEvidence takes a column of both tables apart.
+func tableEvidence(name string, ref, cur *dataset.Column, _ *scratch) evidence {
+	e := evidence{name: name, numeric: numericPair(ref, cur)}
+	a, b := valuesOf(ref, e.numeric), valuesOf(cur, e.numeric)
+	e.ref, e.cur = a.categories, b.categories
+	e.refSize, e.refMissing, e.curSize, e.curMissing = a.size(), a.missing, b.size(), b.missing
+	if e.numeric && e.refSize > 0 && e.curSize > 0 {
+		e.numbers = merge(a.numbers, b.numbers)
+	}
+	return e
+}
+
 // The types of columns, as ColumnResult names them.
 const (
 	Numeric     = "numeric"

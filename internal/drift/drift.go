@@ -10,6 +10,7 @@
 package drift
 
 import (
+	"maps"
 	"slices"
 )
 
@@ -20,7 +21,14 @@ const (
 	MethodJS          = "js"
 	MethodWasserstein = "wasserstein"
 	MethodZTest       = "ztest"
+	MethodPSI         = "psi"
+	// MethodAll is every method that can be applied to a column, a row each.
+	MethodAll = "all"
 )
+
+// CorrectionBH is the correction of Y. Benjamini & Y. Hochberg ("Controlling the false discovery rate", Journal of the
+// Royal Statistical Society B 57(1), 1995), as Options names it.
+const CorrectionBH = "bh"
 
 // The limits of the default choice of methods: https://docs.evidentlyai.com, "How data drift detection works".
 const (
@@ -33,6 +41,9 @@ const (
 	PValueLimit = 0.05
 	// DistanceLimit is the Jensen-Shannon or normalised Wasserstein distance from which a column has drifted.
 	DistanceLimit = 0.1
+	// PSILimit is the index from which a column has drifted by MethodPSI, where no other is asked for: the credit
+	// scorecards' customary "significant change" is over 0.2 or 0.25.
+	PSILimit = 0.2
 )
 
 // Counts are how often each category occurs.
@@ -84,3 +95,6 @@ func sorted(values []float64) []float64 {
 	slices.Sort(out)
 	return out
 }
+
+// sortedKeys are the keys of a map, in order.
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

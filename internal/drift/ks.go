@@ -13,10 +13,11 @@ func KS(ref, cur []float64) (statistic, p float64) {
 	if len(ref) == 0 || len(cur) == 0 {
 		return math.NaN(), math.NaN()
 	}
-	return merge(sorted(ref), sorted(cur)).ks()
+	statistic, p, _ = merge(sorted(ref), sorted(cur)).ks()
+	return statistic, p
 }
 
-func (p pair) ks() (statistic, pValue float64) {
+func (p pair) ks() (statistic, pValue, bound float64) {
 	n, m := len(p.ref), len(p.cur)
 	statistic = float64(p.gap) / float64(p.lcm)
 	switch {
@@ -30,7 +31,7 @@ func (p pair) ks() (statistic, pValue float64) {
 	default:
 		pValue = outsideLines(n, m, p.gap)
 	}
-	return statistic, min(max(pValue, 0), 1)
+	return statistic, min(max(pValue, 0), 1), 0
 }
 
 // outsideSquare is the probability that a random lattice path from (0,0) to (n,n) leaves the band |x-y| < h: the exact

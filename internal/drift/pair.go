@@ -51,6 +51,10 @@ func merge(ref, cur []float64) pair {
 	return p
 }
 
+func (p pair) few() int { return p.distinct }
+
+func (p pair) counts() (ref, cur Counts) { return countsOf(p.ref), countsOf(p.cur) }
+
 func gcd(a, b int) int {
 	for b != 0 {
 		a, b = b, a%b

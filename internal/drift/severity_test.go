@@ -9,7 +9,7 @@ import (
 func TestTheWorstColumnComesFirst(t *testing.T) {
 	distance := func(name string, statistic, psi float64) ColumnResult {
 		c := ColumnResult{Name: name, PSI: psi, Missing: MissingTest{Method: MethodJS, Threshold: DistanceLimit}}
-		c.byDistance(MethodWasserstein, statistic)
+		c.byDistance(MethodWasserstein, statistic, DistanceLimit)
 		return c
 	}
 	pValue := func(name string, p float64) ColumnResult {

@@ -13,15 +13,16 @@ func Wasserstein(ref, cur []float64) float64 {
 	if len(ref) == 0 || len(cur) == 0 {
 		return math.NaN()
 	}
-	return merge(sorted(ref), sorted(cur)).wasserstein()
+	distance, _ := merge(sorted(ref), sorted(cur)).wasserstein()
+	return distance
 }
 
-func (p pair) wasserstein() float64 {
+func (p pair) wasserstein() (distance, bound float64) {
 	unit := deviation(p.ref)
 	if math.IsInf(p.area, 0) || math.IsInf(unit, 0) {
-		return p.huge()
+		return p.huge(), 0
 	}
-	return min(p.area/max(unit, minDeviation), math.MaxFloat64)
+	return min(p.area/max(unit, minDeviation), math.MaxFloat64), 0
 }
 
 // huge is the distance of values whose differences or squares are beyond the largest float: of the same values as
