@@ -24,8 +24,16 @@ type File struct {
 	// Classes are the class names of a linear file; XGBoost holds none.
 	Classes []string
 
-	forest *forest // XGBoost
-	linear *linear // leanloop-linear
+	native nativeScorer // XGBoost
+	linear *linear      // leanloop-linear
+}
+
+// nativeScorer answers as XGBoost does.
+type nativeScorer interface {
+	Scorer
+	// probabilistic answers with probabilities where the objective's own answer is something else: the sigmoid of a
+	// binary:logitraw margin, and the class probabilities of multi:softmax.
+	probabilistic() Scorer
 }
 
 // Inspect reads a model.json of either format. Whatever data holds, it returns a file within the limits or a
@@ -98,8 +106,8 @@ func (f *File) scorerFor(s Signature) (Scorer, error) {
 		}
 	}
 	scorer := f.Scorer
-	if f.forest != nil {
-		scorer = f.forest.probabilistic()
+	if f.native != nil {
+		scorer = f.native.probabilistic()
 	}
 	if scorer.Outputs() != s.Outputs() {
 		return nil, fmt.Errorf("outputs: the model gives %d a row, the signature has %d", scorer.Outputs(), s.Outputs())

@@ -226,14 +226,9 @@ func orderKey(v float32) int32 {
 	return bits ^ int32(uint32(bits>>31)>>1)
 }
 
-// probabilistic gives the forest that answers with probabilities where the objective's own answer is something else:
-// the sigmoid of a binary:logitraw margin, and the class probabilities of multi:softmax.
-func (f *forest) probabilistic() *forest {
-	replacement, ok := map[linkKind]linkKind{linkLogitRaw: linkSigmoid, linkArgmax: linkSoftmax}[f.link.kind]
-	if !ok {
-		return f
-	}
+// probabilistic implements nativeScorer.
+func (f *forest) probabilistic() Scorer {
 	g := *f
-	g.link.kind = replacement
+	g.link = f.link.probabilistic()
 	return &g
 }

@@ -17,6 +17,12 @@ func forestFile(trees ...string) string {
 		`"learner_model_param":{"base_score":"5E-1","num_class":"0","num_feature":"2"},"objective":{"name":"reg:squarederror"}}}`
 }
 
+// linearFile is a gblinear of the given weights over two features.
+func linearFile(weights string) string {
+	return `{"learner":{"gradient_booster":{"name":"gblinear","model":{"weights":[` + weights + `]}},` +
+		`"learner_model_param":{"base_score":"5E-1","num_class":"0","num_feature":"2"},"objective":{"name":"reg:squarederror"}}}`
+}
+
 const stump = `{"left_children":[1,-1,-1],"right_children":[2,-1,-1],"split_indices":[0,0,0],"split_conditions":[1.5,-1,1],"default_left":[1,0,0]}`
 
 const categoryStump = `{"left_children":[1,-1,-1],"right_children":[2,-1,-1],"split_indices":[1,0,0],"split_conditions":[NaN,-1,1],` +
@@ -64,7 +70,11 @@ func TestHostileModelsAreErrors(t *testing.T) {
 		{"fewer trees than tree_info", strings.Replace(forestFile(stump), `"tree_info":[0]`, `"tree_info":[0,0]`, 1), "tree_info: observed 2 entries for 1 trees"},
 		{"deeper than the limit", forestFile(chain(600)), "depth: observed 513 > limit 512"},
 		{"an unknown objective", strings.Replace(forestFile(stump), "reg:squarederror", "survival:aft", 1), `objective: observed "survival:aft"`},
-		{"an unknown booster", strings.Replace(forestFile(stump), "gbtree", "gblinear", 1), `booster: observed "gblinear"`},
+		{"an unknown booster", strings.Replace(forestFile(stump), "gbtree", "gbforest", 1), `booster: observed "gbforest"`},
+		{"a gblinear without weights", strings.Replace(forestFile(stump), "gbtree", "gblinear", 1), "weights: observed 0, want 3"},
+		{"a gblinear without a bias", linearFile(`1,2`), "weights: observed 2, want 3"},
+		{"a gblinear with too many weights", linearFile(`1,2,3,4`), "weights: more than the limit of 3"},
+		{"a gblinear with a weight that is no number", linearFile(`1,NaN,3`), "weights[1]: observed NaN"},
 		{"billions of features", strings.Replace(forestFile(stump), `"num_feature":"2"`, `"num_feature":"4000000000"`, 1), "num_feature: observed 4000000000 > limit 10000"},
 		{"no features", strings.Replace(forestFile(stump), `"num_feature":"2"`, `"num_feature":"0"`, 1), "num_feature: observed 0"},
 		{"classes of a regression", strings.Replace(forestFile(stump), `"num_class":"0"`, `"num_class":"3"`, 1), "num_class: observed 3"},
@@ -116,7 +126,7 @@ func TestBaseScoreForms(t *testing.T) {
 			t.Errorf("%s: %v", form, err)
 			continue
 		}
-		if got := file.forest.base[0]; got != 0.5 {
+		if got := file.native.(*forest).base[0]; got != 0.5 {
 			t.Errorf("%s: observed %v, want 0.5", form, got)
 		}
 	}

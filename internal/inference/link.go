@@ -19,6 +19,7 @@ const (
 	linkSoftmax
 	linkArgmax // the index of the greatest margin
 	linkExp
+	linkStep // 1 where the margin is over 0, else 0
 )
 
 type link struct{ kind linkKind }
@@ -39,6 +40,11 @@ func (l link) apply(margins []float32, out []float64) {
 		out[0] = sigmoid(float64(margins[0]))
 	case linkExp:
 		out[0] = math.Exp(float64(margins[0]))
+	case linkStep:
+		out[0] = 0
+		if margins[0] > 0 {
+			out[0] = 1
+		}
 	case linkSoftmax:
 		for i, m := range margins {
 			out[i] = float64(m)
@@ -57,6 +63,17 @@ func (l link) apply(margins []float32, out []float64) {
 			out[i] = float64(m)
 		}
 	}
+}
+
+// probabilistic is the link that gives probabilities of the same margins.
+func (l link) probabilistic() link {
+	switch l.kind {
+	case linkLogitRaw:
+		return link{linkSigmoid}
+	case linkArgmax:
+		return link{linkSoftmax}
+	}
+	return l
 }
 
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
@@ -88,6 +105,7 @@ func objectives() map[string]objective {
 	return map[string]objective{
 		"binary:logistic":      {linkSigmoid, spec.Binary},
 		"binary:logitraw":      {linkLogitRaw, spec.Binary},
+		"binary:hinge":         {linkStep, spec.Binary},
 		"reg:logistic":         {linkSigmoid, spec.Binary},
 		"multi:softprob":       {linkSoftmax, spec.Multiclass},
 		"multi:softmax":        {linkArgmax, spec.Multiclass},
@@ -96,6 +114,9 @@ func objectives() map[string]objective {
 		"reg:squaredlogerror":  {linkIdentity, spec.Regression},
 		"reg:absoluteerror":    {linkIdentity, spec.Regression},
 		"reg:pseudohubererror": {linkIdentity, spec.Regression},
+		"reg:quantileerror":    {linkIdentity, spec.Regression}, // of one quantile: several are several targets
+		"survival:cox":         {linkExp, spec.Regression},
+		"survival:aft":         {linkExp, spec.Regression},
 		"count:poisson":        {linkExp, spec.Regression},
 		"reg:gamma":            {linkExp, spec.Regression},
 		"reg:tweedie":          {linkExp, spec.Regression},

@@ -291,7 +291,7 @@ func TestLockstepAgreesWithOneByOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := file.forest
+		f := file.native.(*forest)
 		row := rapid.SliceOfN(rapid.OneOf(rapid.Float64Range(-2, 25), rapid.SampledFrom([]float64{
 			math.NaN(), 0, math.Copysign(0, -1), math.Inf(1), math.Inf(-1), 1e300, -1e300, 16777216, 4294967297})), 4, 4).Draw(t, "row")
 		s := f.scratch.New().(*scratch)

@@ -32,11 +32,19 @@ type xgbLearner struct {
 	} `json:"objective"`
 }
 
+// The boosters, as XGBoost names them.
+const (
+	boosterTrees  = "gbtree"
+	boosterDart   = "dart"
+	boosterLinear = "gblinear"
+)
+
 type xgbNested struct {
 	Model *xgbModel `json:"model"`
 }
 
 type xgbModel struct {
+	Weights    json.RawMessage `json:"weights"` // gblinear
 	TreeInfo   []int32         `json:"tree_info"`
 	Trees      json.RawMessage `json:"trees"`
 	Categories xgbCategories   `json:"cats"` // 3.1 and newer
@@ -47,7 +55,7 @@ type xgbCategories struct {
 	Enc json.RawMessage `json:"enc"`
 }
 
-// readXGBoost builds a forest from the "learner" object.
+// readXGBoost builds a scorer from the "learner" object.
 func readXGBoost(raw json.RawMessage, lim Limits) (*File, error) {
 	var l xgbLearner
 	if err := json.Unmarshal(raw, &l); err != nil {
@@ -57,24 +65,26 @@ func readXGBoost(raw json.RawMessage, lim Limits) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	model, weights, err := l.booster(lim)
-	if err != nil {
-		return nil, err
-	}
 	groups, features, err := l.shape(o, lim)
 	if err != nil {
 		return nil, err
 	}
-	f := &forest{features: features, link: link{o.link}}
-	if f.base, err = baseMargins(l.ModelParam.BaseScore, groups, o.link); err != nil {
+	base, err := baseMargins(l.ModelParam.BaseScore, groups, o.link)
+	if err != nil {
 		return nil, err
 	}
-	b := newForestBuilder(f, lim, weights, model.TreeInfo)
-	if err := b.read(model.Trees); err != nil {
+	file := &File{Format: FormatXGBoost, Objective: l.Objective.Name, Task: o.task, Inputs: features}
+	var model *xgbModel
+	if l.GradientBooster.Name == boosterLinear {
+		file.native, err = l.readBoostedLinear(o, base, features, lim)
+		model = l.GradientBooster.Model
+	} else {
+		file.native, model, err = l.readForest(o, base, features, lim)
+	}
+	if err != nil {
 		return nil, err
 	}
-	f.ready()
-	file := &File{Format: FormatXGBoost, Objective: l.Objective.Name, Task: o.task, Inputs: features, Scorer: f, forest: f}
+	file.Scorer = file.native
 	if file.Features, err = decodeStrings(l.FeatureNames, "feature_names", features); err != nil {
 		return nil, err
 	}
@@ -87,16 +97,30 @@ func readXGBoost(raw json.RawMessage, lim Limits) (*File, error) {
 	return file, nil
 }
 
-// booster gives the trees, and dart's weights of them.
-func (l *xgbLearner) booster(lim Limits) (*xgbModel, []float32, error) {
+// readForest builds the trees of gbtree and dart.
+func (l *xgbLearner) readForest(o objective, base []float32, features int, lim Limits) (*forest, *xgbModel, error) {
+	model, weights, err := l.trees(lim)
+	if err != nil {
+		return nil, nil, err
+	}
+	f := &forest{features: features, base: base, link: link{o.link}}
+	if err := newForestBuilder(f, lim, weights, model.TreeInfo).read(model.Trees); err != nil {
+		return nil, nil, err
+	}
+	f.ready()
+	return f, model, nil
+}
+
+// trees gives the trees, and dart's weights of them.
+func (l *xgbLearner) trees(lim Limits) (*xgbModel, []float32, error) {
 	g := &l.GradientBooster
 	switch g.Name {
-	case "gbtree":
+	case boosterTrees:
 		if g.Model == nil {
 			return nil, nil, errors.New("gradient_booster: no model")
 		}
 		return g.Model, nil, nil
-	case "dart":
+	case boosterDart:
 		if g.GBTree == nil || g.GBTree.Model == nil {
 			return nil, nil, errors.New("gradient_booster: dart without gbtree.model")
 		}
@@ -109,7 +133,7 @@ func (l *xgbLearner) booster(lim Limits) (*xgbModel, []float32, error) {
 		}
 		return g.GBTree.Model, weights, nil
 	}
-	return nil, nil, fmt.Errorf("booster: observed %q, which can't be scored; known are gbtree and dart", g.Name)
+	return nil, nil, fmt.Errorf("booster: observed %q, which can't be scored; known are %s, %s and %s", g.Name, boosterTrees, boosterDart, boosterLinear)
 }
 
 // shape gives the number of margins and of columns.
