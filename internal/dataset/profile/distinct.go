@@ -1,0 +1,118 @@
+package profile
+
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+)
+
+// Registers are HyperLogLog's (P. Flajolet, É. Fusy, O. Gandouet, F. Meunier, 2007), one byte each: the greatest
+// position of the first set bit among the hashes of the register's values. They are a function of the set of values.
+
+// DistinctError is the relative standard error of an estimated Distinct, in a profile of that many columns: 1.04 by
+// the square root of the number of registers, 1.6 % up to 256 columns.
+func DistinctError(columns int) float64 {
+	return 1.04 / math.Sqrt(float64(int(1)<<limitsFor(columns).precision))
+}
+
+// hashNumber is MurmurHash3's 64-bit finalizer (A. Appleby) of a number's key.
+func hashNumber(key uint64) uint64 {
+	key ^= key >> 33
+	key *= 0xff51afd7ed558ccd
+	key ^= key >> 33
+	key *= 0xc4ceb9fe1a85ec53
+	return key ^ key>>33
+}
+
+// hashText is MurmurHash64A (A. Appleby) with seed 0.
+func hashText(s string) uint64 {
+	const m, r = 0xc6a4a7935bd1e995, 47
+	h := uint64(len(s)) * m
+	var word [8]byte
+	for len(s) >= 8 {
+		copy(word[:], s)
+		s = s[8:]
+		k := binary.LittleEndian.Uint64(word[:]) * m
+		k ^= k >> r
+		h = (h ^ k*m) * m
+	}
+	if len(s) > 0 {
+		word = [8]byte{}
+		copy(word[:], s)
+		h = (h ^ binary.LittleEndian.Uint64(word[:])) * m
+	}
+	h = (h ^ h>>r) * m
+	return h ^ h>>r
+}
+
+// enterKeys counts numbers in.
+func enterKeys(registers []byte, keys []uint64) {
+	index := uint(keyBits - bits.Len(uint(len(registers)-1)))
+	rest := uint64(1) << (keyBits - 1 - index) // bounds the position, since its lowest bits aren't the hash's
+	shift := keyBits - index
+	for _, key := range keys {
+		h := hashNumber(key)
+		position := byte(bits.LeadingZeros64(h<<shift|rest>>0) + 1)
+		if r := &registers[h>>index]; *r < position {
+			*r = position
+		}
+	}
+}
+
+// enterHash counts one hash in.
+func enterHash(registers []byte, h uint64) {
+	index := uint(keyBits - bits.Len(uint(len(registers)-1)))
+	position := byte(bits.LeadingZeros64(h<<(keyBits-index)|1<<(keyBits-1-index)) + 1)
+	if r := &registers[h>>index]; *r < position {
+		*r = position
+	}
+}
+
+// estimate is the number of distinct values (O. Ertl, "New cardinality estimation algorithms for HyperLogLog sketches",
+// arXiv:1702.01284, 2017, algorithm 6): without bias over the whole range, and without tables.
+func estimate(registers []byte) float64 {
+	precision := bits.Len(uint(len(registers) - 1))
+	m, q := float64(len(registers)), keyBits-precision
+	var count [keyBits + 2]float64
+	for _, r := range registers {
+		count[r]++
+	}
+	z := m * tau(1-count[q+1]/m)
+	for k := q; k >= 1; k-- {
+		z = 0.5 * (z + count[k])
+	}
+	z += m * sigma(count[0]/m)
+	return m * m / (2 * math.Ln2 * z)
+}
+
+// sigma is Ertl's, for registers that are zero.
+func sigma(x float64) float64 {
+	if x == 1 {
+		return math.Inf(1)
+	}
+	for y, z := 1.0, x; ; {
+		x *= x
+		before := z
+		z += x * y
+		y += y
+		if z == before {
+			return z
+		}
+	}
+}
+
+// tau is Ertl's, for registers that are full.
+func tau(x float64) float64 {
+	if x == 0 || x == 1 {
+		return 0
+	}
+	for y, z := 1.0, 1-x; ; {
+		x = math.Sqrt(x)
+		before := z
+		y *= 0.5
+		z -= (1 - x) * (1 - x) * y
+		if z == before {
+			return z / 3
+		}
+	}
+}
