@@ -250,7 +250,17 @@ type QualityMonitor struct {
 	Metric        string   `yaml:"metric" json:"metric"`                 // of which more is better: f1, or r2 for regression
 	BelowBaseline float64  `yaml:"below_baseline" json:"below_baseline"` // observed < this x baseline is a failure
 	MinRows       int      `yaml:"min_rows" json:"min_rows"`
+	// Estimate is what comes of a classifier's quality as it is estimated where labels are too few: EstimateReport
+	// ("" is the same), EstimateAlert or EstimateOff.
+	Estimate string `yaml:"estimate,omitempty" json:"estimate,omitempty"`
 }
+
+// What the quality monitor does with an estimate.
+const (
+	EstimateReport = "report" // it is shown, stored and told; it starts nothing
+	EstimateAlert  = "alert"  // it alerts as observed quality does, where labels are too few
+	EstimateOff    = "off"
+)
 
 // KOfN is "k of n" windows, written "2 of 3".
 type KOfN struct {

@@ -221,6 +221,10 @@ func (c *checker) monitor(m *Model) {
 	delay := m.Data.Labels.Delay
 	c.must(q.Every == 0 || q.Window > delay, "monitor.quality.window",
 		"%s holds no prediction older than data.labels.delay %s: quality would never be judged", q.Window, delay)
+	if q.Estimate != "" {
+		c.oneOf("monitor.quality.estimate", q.Estimate, EstimateReport, EstimateAlert, EstimateOff)
+	}
+	c.must(q.Estimate != EstimateAlert || m.Task != Regression, "monitor.quality.estimate", "alert: the quality of a regression can't be estimated without labels")
 	c.must(q.BelowBaseline > 0 && q.BelowBaseline <= 1, "monitor.quality.below_baseline", "%g isn't within 0 (excluded) and 1", q.BelowBaseline)
 }
 
