@@ -12,6 +12,8 @@ package drift
 import (
 	"maps"
 	"slices"
+
+	"github.com/leanloop/leanloop/internal/spec"
 )
 
 // The methods, as ColumnResult names them.
@@ -28,7 +30,7 @@ const (
 
 // CorrectionBH is the correction of Y. Benjamini & Y. Hochberg ("Controlling the false discovery rate", Journal of the
 // Royal Statistical Society B 57(1), 1995), as Options names it.
-const CorrectionBH = "bh"
+const CorrectionBH = spec.CorrectionBH
 
 // The limits of the default choice of methods: https://docs.evidentlyai.com, "How data drift detection works".
 const (

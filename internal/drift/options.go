@@ -40,13 +40,13 @@ type Options struct {
 
 // OptionsOf are a monitor's options.
 func OptionsOf(m spec.DriftMonitor) Options {
-	return Options{MinRows: m.MinRows, MaxDrifted: m.MaxDrifted, PSI: m.PSI}
+	return Options{
+		Methods: m.Methods, MinRows: m.MinRows, MaxDrifted: m.MaxDrifted, MaxShare: float64(m.MaxShare), PSI: m.PSI, Correction: m.Correction,
+	}
 }
 
 // Methods are the methods that a column can be given, MethodAll apart.
-func Methods() []string {
-	return []string{MethodKS, MethodChiSquare, MethodZTest, MethodWasserstein, MethodJS, MethodPSI}
-}
+func Methods() []string { return spec.DriftMethods() }
 
 // Validate checks what can be checked without data: names and ranges.
 func (o Options) Validate() error {

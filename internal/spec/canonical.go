@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding"
 	"fmt"
-	"maps"
 	"math"
 	"reflect"
 	"regexp"
@@ -107,19 +106,21 @@ func (w *yamlWriter) item(v reflect.Value, depth int) {
 	}
 }
 
+// mapping writes a map with names as its keys, in their order.
 func (w *yamlWriter) mapping(v reflect.Value, depth int) {
-	params, ok := v.Interface().(map[string]any)
-	if !ok {
+	if v.Type().Key().Kind() != reflect.String {
 		w.err = fmt.Errorf("spec: a mapping of type %s can't be written", v.Type())
 		return
 	}
-	if len(params) == 0 {
+	if v.Len() == 0 {
 		w.WriteString(" {}\n")
 		return
 	}
 	w.WriteString("\n")
-	for _, name := range slices.Sorted(maps.Keys(params)) {
-		w.entry(name, reflect.ValueOf(params[name]), depth+1)
+	names := v.MapKeys()
+	slices.SortFunc(names, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+	for _, name := range names {
+		w.entry(name.String(), v.MapIndex(name), depth+1)
 	}
 }
 

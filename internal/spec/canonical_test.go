@@ -93,6 +93,11 @@ func drawModel(t *rapid.T) *Model {
 	m.Canary.Steps = []Step{{Weight: share("weight"), Hold: duration("hold"), MinRequests: 1}}
 	m.Canary.Deadline = m.Canary.Steps[0].Hold + m.Canary.Interval + 1
 	m.Monitor.Drift.AlertAfter = KOfN{K: 1, N: rapid.IntRange(1, 100).Draw(t, "n")}
+	m.Monitor.Drift.MaxShare = Percent(rapid.SampledFrom([]float64{0, 0.3, 1}).Draw(t, "max share"))
+	m.Monitor.Drift.Correction = rapid.SampledFrom([]string{"", CorrectionBH}).Draw(t, "correction")
+	if rapid.Bool().Draw(t, "methods") {
+		m.Monitor.Drift.Methods = map[string]string{drawText(t, "compared"): rapid.SampledFrom(DriftMethods()).Draw(t, "method"), "time": "ks"}
+	}
 	m.Budget = Budget{PerRun: Money{rapid.Float64Range(0, 1e6).Draw(t, "budget"), "USD"}}
 	if rapid.Bool().Draw(t, "contract") {
 		m.Data.Contract = &Contract{Columns: []ColumnRule{{Name: "id", Type: "text"}, {Name: "time", Type: "timestamp"},

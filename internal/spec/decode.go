@@ -92,6 +92,9 @@ func (d *decoder) decode(n *node, v reflect.Value, path string, anyScalar bool) 
 		return
 	}
 	if v.Addr().Type().Implements(textUnmarshaler) {
+	case *map[string]string:
+		d.words(n, target, path)
+		return
 		d.text(n, v, path)
 		return
 	}
@@ -331,6 +334,20 @@ func (d *decoder) param(n *node, path string) any {
 
 // exact says whether a whole number survives becoming a float64. What is written as a fraction or with an exponent is
 // a float64 already.
+// words decodes a mapping of names to texts.
+func (d *decoder) words(n *node, target *map[string]string, path string) {
+	if n.kind != mapNode {
+		d.mismatch(n, path, "a mapping of names to texts")
+		return
+	}
+	*target = make(map[string]string, len(n.keys))
+	for _, k := range n.keys {
+		var text string
+		d.decode(k.value, reflect.ValueOf(&text).Elem(), join(path, k.name), false)
+		(*target)[k.name] = text
+	}
+}
+
 func exact(value any) bool {
 	switch x := value.(type) {
 	case int64:

@@ -239,8 +239,12 @@ type DriftMonitor struct {
 	Window     Duration `yaml:"window" json:"window"`
 	MinRows    int      `yaml:"min_rows" json:"min_rows"`
 	MaxDrifted int      `yaml:"max_drifted" json:"max_drifted"` // more drifted features than this: alert
-	PSI        float64  `yaml:"psi" json:"psi"`                 // any PSI over this: alert
-	AlertAfter KOfN     `yaml:"alert_after" json:"alert_after"`
+	// MaxShare, where it is over 0, takes MaxDrifted's place: a larger share of drifted features than this alerts.
+	MaxShare   Percent           `yaml:"max_share,omitempty" json:"max_share,omitempty"`
+	PSI        float64           `yaml:"psi" json:"psi"`                                   // any PSI over this: alert
+	Methods    map[string]string `yaml:"methods,omitempty" json:"methods,omitempty"`       // of single columns: ks | chi2 | ztest | wasserstein | js | psi
+	Correction string            `yaml:"correction,omitempty" json:"correction,omitempty"` // of p-values for the number of features: bh, or none
+	AlertAfter KOfN              `yaml:"alert_after" json:"alert_after"`
 }
 
 // QualityMonitor compares labelled predictions with what the champion had on its test rows.

@@ -206,13 +206,7 @@ func (c *checker) canary(s Canary) {
 }
 
 func (c *checker) monitor(m *Model) {
-	d := m.Monitor.Drift
-	c.schedule("monitor.drift", d.Every, d.Window)
-	c.atLeast("monitor.drift.min_rows", d.MinRows, 1)
-	c.atLeast("monitor.drift.max_drifted", d.MaxDrifted, 0)
-	c.must(d.PSI > 0, "monitor.drift.psi", "%g must be over 0", d.PSI)
-	k := d.AlertAfter
-	c.must(k.K >= 1 && k.K <= k.N && k.N <= 100, "monitor.drift.alert_after", "%s isn't 1 of 1 to 100 of 100", k)
+	c.drift(m)
 	q := m.Monitor.Quality
 	c.schedule("monitor.quality", q.Every, q.Window)
 	c.atLeast("monitor.quality.min_rows", q.MinRows, 1)
