@@ -90,11 +90,11 @@ func (d *decoder) decode(n *node, v reflect.Value, path string, anyScalar bool) 
 		}
 		*target = d.param(n, path).(map[string]any) // of a mapping it is always one
 		return
-	}
-	if v.Addr().Type().Implements(textUnmarshaler) {
 	case *map[string]string:
 		d.words(n, target, path)
 		return
+	}
+	if v.Addr().Type().Implements(textUnmarshaler) {
 		d.text(n, v, path)
 		return
 	}
@@ -332,8 +332,6 @@ func (d *decoder) param(n *node, path string) any {
 	return nil
 }
 
-// exact says whether a whole number survives becoming a float64. What is written as a fraction or with an exponent is
-// a float64 already.
 // words decodes a mapping of names to texts.
 func (d *decoder) words(n *node, target *map[string]string, path string) {
 	if n.kind != mapNode {
@@ -348,6 +346,8 @@ func (d *decoder) words(n *node, target *map[string]string, path string) {
 	}
 }
 
+// exact says whether a whole number survives becoming a float64. What is written as a fraction or with an exponent is
+// a float64 already.
 func exact(value any) bool {
 	switch x := value.(type) {
 	case int64:
