@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/leanloop/leanloop/internal/nearest"
 )
 
 // decoder fills a Model from a tree and notes everything that doesn't fit. It leaves alone what the tree doesn't
@@ -164,8 +166,8 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) {
 }
 
 func (d *decoder) unknown(k key, path string, valid []string) {
-	hint := unknownHint(k.name, valid)
-	if _, near := nearest(k.name, valid); !near {
+	hint := nearest.Hint(k.name, valid)
+	if _, near := nearest.Name(k.name, valid); !near {
 		if homes := homesOf(k.name); len(homes) > 0 {
 			hint = fmt.Sprintf("it belongs to %s; %s", strings.Join(homes, " or "), hint)
 		}
@@ -372,7 +374,7 @@ func (d *decoder) gates(n *node, g *Gates, path string) {
 			continue
 		}
 		if !slices.Contains(AllMetrics(), k.name) {
-			d.problem(at, k.line, unknownHint(k.name, append(AllMetrics(), names(fields)...)), "unknown metric %q", k.name)
+			d.problem(at, k.line, nearest.Hint(k.name, append(AllMetrics(), names(fields)...)), "unknown metric %q", k.name)
 			continue
 		}
 		if k.value.kind == numberNode {

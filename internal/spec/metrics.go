@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/leanloop/leanloop/internal/nearest"
 )
 
 // AllMetrics lists every metric that a gate may bound.
@@ -94,7 +96,7 @@ func (g *Gates) UnmarshalJSON(raw []byte) error {
 			continue
 		}
 		if !slices.Contains(AllMetrics(), name) {
-			return fmt.Errorf("gates: unknown metric %q (%s)", name, unknownHint(name, AllMetrics()))
+			return fmt.Errorf("gates: unknown metric %q (%s)", name, nearest.Hint(name, AllMetrics()))
 		}
 		var b Bound
 		if err := json.Unmarshal(value, &b); err != nil {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/leanloop/leanloop/internal/nearest"
 )
 
 // Validate checks a Model however it came about; Parse and Load have done it already. The error is an *Invalid
@@ -36,7 +38,7 @@ func (c *checker) must(ok bool, path, format string, args ...any) {
 // oneOf checks a word against the valid ones.
 func (c *checker) oneOf(path, value string, valid ...string) {
 	if !slices.Contains(valid, value) {
-		c.found = append(c.found, Problem{Path: path, Message: fmt.Sprintf("%q is unknown", value), Hint: unknownHint(value, valid)})
+		c.found = append(c.found, Problem{Path: path, Message: fmt.Sprintf("%q is unknown", value), Hint: nearest.Hint(value, valid)})
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/leanloop/leanloop/internal/nearest"
 )
 
 // Formats are the values of data.format; "" goes by the object's name.
@@ -115,7 +117,7 @@ func (c *checker) contract(d Data) {
 		{"id", d.ID}, {"time", d.Time}, {"target", d.Target}, {"group", d.Group}} {
 		if _, ok := seen[role.column]; role.column != "" && !ok {
 			c.found = append(c.found, Problem{Path: "data." + role.name, Message: fmt.Sprintf("column %q isn't in the contract", role.column),
-				Hint: unknownHint(role.column, listed)})
+				Hint: nearest.Hint(role.column, listed)})
 		}
 	}
 	if i, ok := seen[d.Time]; ok && d.Time != "" && slices.Contains(ColumnTypes(), contract.Columns[i].Type) {
@@ -138,7 +140,7 @@ func (c *checker) uses(m *Model) {
 	}
 	listed := func(at, column string) {
 		if _, ok := types[column]; column != "" && !ok {
-			c.found = append(c.found, Problem{Path: at, Message: fmt.Sprintf("column %q isn't in the contract", column), Hint: unknownHint(column, names)})
+			c.found = append(c.found, Problem{Path: at, Message: fmt.Sprintf("column %q isn't in the contract", column), Hint: nearest.Hint(column, names)})
 		}
 	}
 	for i, column := range m.Data.Features.Include {
