@@ -23,9 +23,21 @@ type Query struct {
 	Model    string
 	Version  int
 	Features Features
+	Answer   Answer         // for Scan
 	From, To time.Time      // [From, To)
 	MaxRows  int            // 0: DefaultMaxRows
 	Progress func(rows int) // may be nil
+}
+
+// Answer is the prediction as a column of its own. Type number is the score: the probability of the positive class, or
+// the value; category is the class. Name "": none.
+type Answer struct{ Name, Type string }
+
+func (a Answer) column() string {
+	if a.Type == dataset.Category.String() {
+		return ColumnLabel
+	}
+	return ColumnScore
 }
 
 // Window is what a version answered in it. Log and Features have the same rows; both are nil where there are none.
@@ -44,29 +56,21 @@ func Read(ctx context.Context, store objectstore.Store, q Query) (Window, error)
 	}
 	g := gathered{limit: q.MaxRows}
 	contract := q.contract()
-	for hour := q.From.UTC().Truncate(time.Hour); hour.Before(q.To); hour = hour.Add(time.Hour) {
-		var keys []string
-		err := store.List(ctx, HourPrefix(q.Model, hour), func(i objectstore.Info) error {
-			if v, ok := VersionOf(i.Key); ok && v == q.Version {
-				keys = append(keys, i.Key)
-			}
-			return nil
-		})
+	parts, err := Parts(ctx, store, q)
+	if err != nil {
+		return Window{}, err
+	}
+	for _, part := range parts {
+		t, err := readPart(ctx, store, part.Key, &contract, q.From, q.To)
+		if errors.Is(err, objectstore.ErrNotFound) {
+			continue // removed by retention since it was listed
+		}
 		if err != nil {
 			return Window{}, err
 		}
-		for _, key := range keys {
-			t, err := readPart(ctx, store, key, &contract, q.From, q.To)
-			if errors.Is(err, objectstore.ErrNotFound) {
-				continue // removed by retention since it was listed
-			}
-			if err != nil {
-				return Window{}, err
-			}
-			g.add(t)
-			if q.Progress != nil {
-				q.Progress(g.answered)
-			}
+		g.add(t)
+		if q.Progress != nil {
+			q.Progress(g.answered)
 		}
 	}
 	return g.window(q)
@@ -75,6 +79,11 @@ func Read(ctx context.Context, store objectstore.Store, q Query) (Window, error)
 // contract is the columns of the version's parts.
 func (q Query) contract() spec.Contract {
 	c := spec.Contract{Columns: Columns()}
+	for i := range c.Columns {
+		if c.Columns[i].Name == ColumnLabel && q.Answer.Name != "" && q.Answer.column() == ColumnLabel {
+			c.Columns[i].Type = q.Answer.Type
+		}
+	}
 	for _, f := range q.Features {
 		f.Name = FeatureColumn(f.Name)
 		c.Columns = append(c.Columns, f)
@@ -208,12 +217,7 @@ func readPart(ctx context.Context, store objectstore.Getter, key string, contrac
 	if !ok {
 		return nil, fmt.Errorf("prediction log %s: no column %s", key, ColumnTime)
 	}
-	var keep []int
-	for i, ns := range c.Times {
-		if ns >= from.UnixNano() && ns < to.UnixNano() {
-			keep = append(keep, i)
-		}
-	}
+	keep := inWindow(c.Times, from, to)
 	if len(keep) == t.Rows {
 		return t, nil
 	}
