@@ -1,0 +1,259 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/leanloop/leanloop/internal/dataset"
+	"github.com/leanloop/leanloop/internal/inference"
+	"github.com/leanloop/leanloop/internal/spec"
+)
+
+// scoreOptions are starter score's.
+type scoreOptions struct {
+	*app
+	artifact  string
+	signature string
+	data      string
+}
+
+func newScore(a *app, run func(context.Context, *scoreOptions) error) *cobra.Command {
+	o := &scoreOptions{app: a}
+	cmd := &cobra.Command{
+		Use: "score --artifact MODEL --data FILE", Short: "Score a file with a model, offline", Args: cobra.NoArgs,
+		Long: `Score the rows of a data file with a model file, without any server.
+
+MODEL is a model.json (XGBoost's, or a built-in trainer's), or a folder that holds one and its signature.json. With a
+signature, columns are found and checked by it, and answers are what a gateway would give: the probability of the
+positive class, one probability per class, or the value. Without one, columns are the model's own feature names, and
+answers are what the model's objective says. Columns that are no features are read past; an empty cell is missing.`,
+		Example: `  starter score --artifact model.json --data rows.csv -o json
+  starter score --artifact artifacts/0a1b --data rows.csv.gz`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case o.artifact == "":
+				return usagef("which model? --artifact model.json")
+			case o.data == "":
+				return usagef("which rows? --data FILE")
+			}
+			return run(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.artifact, "artifact", "", "a model.json, or a folder that holds one and its signature.json")
+	f.StringVar(&o.signature, "signature", "", "the model's signature.json, where it lies elsewhere")
+	f.StringVar(&o.data, "data", "", "the rows")
+	return cmd
+}
+
+// scored is the result.
+type scored struct {
+	Predictions any      `json:"predictions"` // a number per row, or a list of one per class
+	Rows        int      `json:"rows"`
+	Classes     []string `json:"classes,omitempty"` // of a list, in its order; of a signature's binary model, negative first
+	Ignored     []string `json:"ignored_columns,omitempty"`
+}
+
+func runScore(ctx context.Context, o *scoreOptions) error {
+	files, err := o.files()
+	if err != nil {
+		return err
+	}
+	file, err := inference.Inspect(files[inference.ModelFile], inference.DefaultLimits())
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.artifact, err)
+	}
+	var out scored
+	var flat []float64
+	if raw, ok := files[inference.SignatureFile]; ok {
+		flat, err = o.withSignature(ctx, file, raw, &out)
+	} else {
+		flat, err = o.withoutSignature(ctx, file, &out)
+	}
+	if err != nil {
+		return err
+	}
+	out.Predictions = nested(flat, out.Rows)
+	return o.print(out, func(p *page) { scoredTable(p, flat, out) })
+}
+
+// files are the model's, and its signature's where there is one.
+func (o *scoreOptions) files() (map[string][]byte, error) {
+	model, signature := o.artifact, o.signature
+	if info, err := os.Stat(o.artifact); err == nil && info.IsDir() {
+		model = filepath.Join(o.artifact, inference.ModelFile)
+		if signature == "" {
+			signature = filepath.Join(o.artifact, inference.SignatureFile)
+		}
+	}
+	files := map[string][]byte{}
+	raw, err := os.ReadFile(model)
+	if err != nil {
+		return nil, usagef("--artifact: %w", err)
+	}
+	files[inference.ModelFile] = raw
+	if signature == "" {
+		return files, nil
+	}
+	raw, err = os.ReadFile(signature)
+	switch {
+	case err == nil:
+		files[inference.SignatureFile] = raw
+	case o.signature != "" || !errors.Is(err, fs.ErrNotExist):
+		return nil, usagef("--signature: %w", err)
+	}
+	return files, nil
+}
+
+// withSignature answers as a gateway would.
+func (o *scoreOptions) withSignature(ctx context.Context, file *inference.File, raw []byte, out *scored) ([]float64, error) {
+	signature, err := inference.ParseSignature(raw)
+	if err != nil {
+		return nil, err
+	}
+	model, err := inference.NewModel(signature, file)
+	if err != nil {
+		return nil, err
+	}
+	rules := make([]spec.ColumnRule, len(signature.Inputs))
+	for i, in := range signature.Inputs {
+		rules[i] = spec.ColumnRule{Name: in.Name, Type: in.Kind, Nullable: true}
+	}
+	table, err := o.rows(ctx, rules, out)
+	if err != nil {
+		return nil, err
+	}
+	out.Classes = signature.Classes
+	return model.PredictTable(table)
+}
+
+// withoutSignature answers as the model's own library would.
+func (o *scoreOptions) withoutSignature(ctx context.Context, file *inference.File, out *scored) ([]float64, error) {
+	if file.Features == nil {
+		return nil, usagef("%s doesn't name its %d features: say which columns they are with --signature signature.json", o.artifact, file.Inputs)
+	}
+	rules := make([]spec.ColumnRule, file.Inputs)
+	for i, name := range file.Features {
+		rules[i] = spec.ColumnRule{Name: name, Type: dataset.Number.String(), Nullable: true}
+		if i < len(file.Categories) && file.Categories[i] != nil {
+			rules[i].Type = dataset.Category.String()
+		}
+	}
+	table, err := o.rows(ctx, rules, out)
+	if err != nil {
+		return nil, err
+	}
+	x := make([]float64, table.Rows*file.Inputs)
+	for i := range table.Columns {
+		codes := map[string]float64{}
+		if i < len(file.Categories) {
+			for code, name := range file.Categories[i] {
+				codes[name] = float64(code)
+			}
+		}
+		encode(&table.Columns[i], codes, x[i:], file.Inputs)
+	}
+	flat := make([]float64, table.Rows*file.Scorer.Outputs())
+	if err := file.Scorer.Score(x, table.Rows, flat); err != nil {
+		return nil, err
+	}
+	if out.Classes = file.Classes; out.Classes == nil && file.Scorer.Outputs() > 1 {
+		for k := range file.Scorer.Outputs() {
+			out.Classes = append(out.Classes, strconv.Itoa(k))
+		}
+	}
+	return flat, nil
+}
+
+// encode writes a column into every width-th place of x; a category that the model doesn't know is missing.
+func encode(c *dataset.Column, codes map[string]float64, x []float64, width int) {
+	for row, v := range c.Floats {
+		x[row*width] = v
+	}
+	for row, code := range c.Codes {
+		x[row*width] = math.NaN()
+		if code < 0 {
+			continue
+		}
+		if known, ok := codes[c.Dict[code]]; ok {
+			x[row*width] = known
+		}
+	}
+}
+
+// rows reads the features' columns.
+func (o *scoreOptions) rows(ctx context.Context, rules []spec.ColumnRule, out *scored) (*dataset.Table, error) {
+	f, err := os.Open(o.data)
+	if err != nil {
+		return nil, usagef("--data: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	table, info, report, err := dataset.Read(ctx, f, dataset.ReadOptions{Name: o.data, Contract: &spec.Contract{Columns: rules}})
+	if err == nil {
+		err = report.Error()
+	}
+	if err != nil {
+		return nil, err
+	}
+	out.Rows, out.Ignored = table.Rows, info.Ignored
+	return table, nil
+}
+
+// nested is a number per row, or a list per row where there are several.
+func nested(flat []float64, rows int) any {
+	width := len(flat) / max(rows, 1)
+	if width <= 1 {
+		return finiteOrNull(flat)
+	}
+	out := make([][]*float64, rows)
+	for i := range out {
+		out[i] = finiteOrNull(flat[i*width : (i+1)*width])
+	}
+	return out
+}
+
+// finiteOrNull has null for what JSON has no number for.
+func finiteOrNull(values []float64) []*float64 {
+	out := make([]*float64, len(values))
+	for i := range values {
+		if !math.IsNaN(values[i]) && !math.IsInf(values[i], 0) {
+			out[i] = &values[i]
+		}
+	}
+	return out
+}
+
+// scoredTable lists the first rows.
+func scoredTable(p *page, flat []float64, s scored) {
+	const shown = 20
+	width := len(flat) / max(s.Rows, 1)
+	header := []string{"row"}
+	if width > 1 {
+		header = append(header, s.Classes...)
+	} else {
+		header = append(header, "prediction")
+	}
+	t := newTable(header...)
+	for i := range header {
+		t.alignRight(i)
+	}
+	for row := range min(s.Rows, shown) {
+		cells := []any{strconv.Itoa(row + 1)}
+		for _, v := range flat[row*width : (row+1)*width] {
+			cells = append(cells, strconv.FormatFloat(v, 'g', 6, 64))
+		}
+		t.add(cells...)
+	}
+	p.table(t)
+	if s.Rows > shown {
+		p.line("%d more rows: -o json has them all", s.Rows-shown)
+	}
+}
