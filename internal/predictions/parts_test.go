@@ -59,8 +59,8 @@ func scan(t *testing.T, l *logged, q predictions.Query) (*seen, int64) {
 
 func TestAScanShowsTheWindowsFeaturesAndTheAnswer(t *testing.T) {
 	l := newLog(t)
-	l.write(1, "score,feature.score", "7,8", noon, noon.Add(time.Minute), noon.Add(2*time.Minute))
-	l.write(1, "score,feature.score", "7,8", noon.Add(time.Hour))
+	l.write(1, "delay,feature.score", "7,8", noon, noon.Add(time.Minute), noon.Add(2*time.Minute))
+	l.write(1, "delay,feature.score", "7,8", noon.Add(time.Hour))
 	l.write(2, "other", "1", noon)
 	q := query(noon.Add(time.Minute), noon.Add(time.Hour), "score")
 	q.Features[0].Name = "score" // the log's own name too
