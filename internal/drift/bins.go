@@ -1,6 +1,7 @@
 package drift
 
 import (
+	"math"
 	"slices"
 	"sort"
 )
@@ -48,6 +49,11 @@ func deciles(ref []float64) []float64 {
 	for i := range quantileBins + 1 {
 		edges = append(edges, quantile(ref, float64(i)*(1.0/quantileBins)))
 	}
+	return inner(edges)
+}
+
+// inner drops duplicates and the outer two of ascending edges.
+func inner(edges []float64) []float64 {
 	edges = slices.Compact(edges)
 	return edges[1:max(1, len(edges)-1)]
 }
@@ -62,10 +68,14 @@ func quantile(sorted []float64, q float64) float64 {
 	}
 	share := at - float64(low)
 	a, b := sorted[low], sorted[low+1]
-	if share >= 0.5 {
-		return b - float64((b-a)*(1-share))
+	gap := b - a
+	switch {
+	case math.IsInf(gap, 0): // too far apart for a float64
+		return float64(a*(1-share)) + float64(b*share)
+	case share >= 0.5:
+		return b - float64(gap*(1-share))
 	}
-	return a + float64((b-a)*share)
+	return a + float64(gap*share)
 }
 
 // binned is the share of sorted values in each bin.

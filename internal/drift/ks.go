@@ -18,20 +18,25 @@ func KS(ref, cur []float64) (statistic, p float64) {
 }
 
 func (p pair) ks() (statistic, pValue, bound float64) {
-	n, m := len(p.ref), len(p.cur)
-	statistic = float64(p.gap) / float64(p.lcm)
+	statistic, pValue = ksOf(len(p.ref), len(p.cur), p.gap, p.lcm)
+	return statistic, pValue, 0
+}
+
+// ksOf is the statistic gap/lcm of samples of n and m values and its p-value.
+func ksOf(n, m int, gap, lcm int64) (statistic, p float64) {
+	statistic = float64(gap) / float64(lcm)
 	switch {
-	case p.gap == 0:
-		pValue = 1
+	case gap == 0:
+		p = 1
 	case max(n, m) > maxExact:
 		size := float64(n) * float64(m) / float64(n+m)
-		pValue = kolmogorovSurvival(int(math.RoundToEven(size)), statistic)
+		p = kolmogorovSurvival(int(math.RoundToEven(size)), statistic)
 	case n == m:
-		pValue = outsideSquare(n, int(p.gap))
+		p = outsideSquare(n, int(gap))
 	default:
-		pValue = outsideLines(n, m, p.gap)
+		p = outsideLines(n, m, gap)
 	}
-	return statistic, min(max(pValue, 0), 1), 0
+	return statistic, min(max(p, 0), 1)
 }
 
 // outsideSquare is the probability that a random lattice path from (0,0) to (n,n) leaves the band |x-y| < h: the exact
