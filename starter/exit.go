@@ -40,6 +40,7 @@ func exitCode(err error) int {
 		{exitUsage, isA[*usageError]},
 		{exitUsage, isA[*spec.Invalid]},
 		{exitGate, isA[*checkError]},
+		{exitGate, isA[*driftError]},
 		{exitGate, isA[*dataset.ContractError]},
 		{exitGate, isA[*dataset.FormatError]},
 		{exitGate, isA[*dataset.DataError]},

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/leanloop/leanloop/internal/dataset"
+	"github.com/leanloop/leanloop/internal/objectstore"
+)
+
+// standardInput is how a command line names what is piped into it.
+const standardInput = "-"
+
+// formatFlag is the help of --format.
+const formatFlag = "the data's format, where a name doesn't end with it: csv, csv.gz, csv.zst or parquet"
+
+// dataFile is a file that a command reads: a path, an s3:// URL, or - for standard input.
+type dataFile struct {
+	name   string // as given
+	format string // one of the dataset package's
+	size   int64  // bytes as stored; 0: unknown
+	source dataset.Source
+	close  func()
+}
+
+// dataFile finds a file. flag is where it was named, for errors; format is "" where its name says it.
+func (a *app) dataFile(ctx context.Context, flag, name, format string) (*dataFile, error) {
+	f := &dataFile{name: name, close: func() {}}
+	var err error
+	if f.format, err = dataFormat(flag, name, format); err != nil {
+		return nil, err
+	}
+	switch {
+	case name == standardInput:
+		f.source = dataset.Spooled(a.in, "")
+	case strings.HasPrefix(name, "s3://"):
+		err = f.findObject(ctx, a, flag)
+	default:
+		err = f.findFile(flag)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// dataFormat is what the command line says, or else the name's ending.
+func dataFormat(flag, name, format string) (string, error) {
+	if format != "" {
+		return dataset.FormatOf("data." + format)
+	}
+	if name == standardInput {
+		return "", usagef("%s -: standard input has no name to tell its format by: --format csv, csv.gz, csv.zst or parquet", flag)
+	}
+	format, err := dataset.FormatOf(name)
+	if err != nil {
+		return "", usagef("%s %s: the name doesn't end with .csv, .csv.gz, .csv.zst or .parquet: say which it is by --format", flag, name)
+	}
+	return format, nil
+}
+
+// findFile takes a path. A pipe is kept in a temporary file, since Parquet and inferred kinds need a second look.
+func (f *dataFile) findFile(flag string) error {
+	stat, err := os.Stat(f.name)
+	if err != nil {
+		return usagef("%s: %w", flag, err)
+	}
+	if stat.IsDir() {
+		return usagef("%s: %s is a folder: want one file", flag, f.name)
+	}
+	if stat.Mode().IsRegular() {
+		f.size, f.source = stat.Size(), dataset.File(f.name)
+		return nil
+	}
+	pipe, err := os.Open(f.name)
+	if err != nil {
+		return usagef("%s: %w", flag, err)
+	}
+	f.source, f.close = dataset.Spooled(pipe, ""), func() { _ = pipe.Close() }
+	return nil
+}
+
+// findObject opens an object of S3, which is kept in a temporary file while it is read.
+func (f *dataFile) findObject(ctx context.Context, a *app, flag string) error {
+	bucket, key, err := objectstore.ParseURL(f.name)
+	if err != nil {
+		return usagef("%s: %w", flag, err)
+	}
+	buckets, err := a.buckets(ctx)
+	if err != nil {
+		return err
+	}
+	body, info, err := buckets.Bucket(bucket).Get(ctx, key)
+	if errors.Is(err, objectstore.ErrNotFound) {
+		return usagef("%s: %s: no such object", flag, f.name)
+	}
+	if err != nil {
+		return err
+	}
+	f.size, f.source, f.close = info.Size, dataset.Spooled(body, ""), func() { _ = body.Close() }
+	return nil
+}
+
+// reading tells a person at a terminal how far files are read. Elsewhere it does nothing.
+type reading struct {
+	to    io.Writer // nil: nobody watches
+	now   func() time.Time
+	mu    sync.Mutex
+	shown time.Time
+	files []string // what is known of each
+}
+
+func (a *app) reading() *reading {
+	r := &reading{now: a.now, shown: a.now()}
+	if a.terminal(a.errOut) {
+		r.to = a.errOut
+	}
+	return r
+}
+
+// of is what the reader of one more file calls as it goes.
+func (r *reading) of(f *dataFile) func(rows int, stored int64) {
+	if r.to == nil {
+		return nil
+	}
+	at := len(r.files)
+	r.files = append(r.files, "")
+	return func(rows int, stored int64) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.files[at] = fmt.Sprintf("%s  %s, %d rows", oneLine(f.name), partOf(stored, f.size), rows)
+		if now := r.now(); now.Sub(r.shown) > 200*time.Millisecond {
+			r.shown = now
+			fmt.Fprintf(r.to, "\r\x1b[K%s", strings.Join(r.files, "   "))
+		}
+	}
+}
+
+// partOf is how much of a file there is so far.
+func partOf(n, of int64) string {
+	if of <= 0 {
+		return size(n)
+	}
+	return fmt.Sprintf("%s of %s", size(n), size(of))
+}
+
+// end clears the line.
+func (r *reading) end() {
+	if r.to != nil {
+		fmt.Fprint(r.to, "\r\x1b[K")
+	}
+}
