@@ -14,11 +14,14 @@ import (
 )
 
 // Canonical is the spec as YAML with every default written out, fields in the order of the types and maps in the
-// order of their keys. Parse reads it back to the same Model, and equal Models have equal bytes. A contract that is
-// still a file's name is an error: the digest would not bind what it says.
+// order of their keys. Parse reads it back to the same Model, and equal Models have equal bytes. A contract or suite that
+// is still a file's name is an error: the digest would not bind what it says.
 func (m *Model) Canonical() ([]byte, error) {
 	if c := m.Data.Contract; c != nil && c.File != "" {
 		return nil, fmt.Errorf("spec %s: contract %q isn't read yet: use Load", m.Metadata.Name, c.File)
+	}
+	if s := m.Data.Expectations.Suite; s != nil && s.File != "" {
+		return nil, fmt.Errorf("spec %s: suite %q isn't read yet: use Load", m.Metadata.Name, s.File)
 	}
 	w := &yamlWriter{}
 	w.fields(reflect.ValueOf(m).Elem(), 0)
@@ -41,12 +44,19 @@ func (w *yamlWriter) fields(v reflect.Value, depth int) {
 			w.entry(name, reflect.ValueOf(&b).Elem(), depth)
 		}
 	}
+	rule, _ := v.Addr().Interface().(*ColumnRule)
 	for _, f := range fieldsOf(v.Type()) {
 		value := v.Field(f.index)
 		if f.omitEmpty && (value.IsZero() || (isSized(value) && value.Len() == 0)) {
 			continue
 		}
 		w.entry(f.name, value, depth)
+	}
+	if rule != nil && rule.MinTime != nil {
+		w.entry("min", reflect.ValueOf(rule.MinTime), depth)
+	}
+	if rule != nil && rule.MaxTime != nil {
+		w.entry("max", reflect.ValueOf(rule.MaxTime), depth)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/leanloop/leanloop/internal/dataset/suite"
 )
 
 func TestCanonicalIsReadable(t *testing.T) {
@@ -58,6 +60,18 @@ func drawParam(t *rapid.T, depth int) any {
 	return out
 }
 
+// drawSuite has expectations with all forms of arguments.
+func drawSuite(t *rapid.T) *suite.Suite {
+	low := rapid.Float64Range(-1e9, 1e9).Draw(t, "bound")
+	return &suite.Suite{Name: drawText(t, "suite's name"), Expectations: []suite.Expectation{
+		{Type: "expect_column_values_to_be_in_set", Severity: suite.Warning,
+			Kwargs: suite.Kwargs{"column": "target", "value_set": []any{drawText(t, "member"), 1.0, true, nil}, "mostly": rapid.Float64Range(0, 1).Draw(t, "mostly")}},
+		{Type: "expect_column_quantile_values_to_be_between", Kwargs: suite.Kwargs{"column": "x", "allow_relative_error": "linear",
+			"quantile_ranges": map[string]any{"quantiles": []any{0.0, 0.5}, "value_ranges": []any{[]any{nil, low}, []any{low, nil}}}}},
+		{Type: "expect_table_row_count_to_be_between"},
+	}}
+}
+
 // drawModel is a valid spec with most of its fields at random.
 func drawModel(t *rapid.T) *Model {
 	share := func(name string) Percent { return Percent(rapid.Float64Range(0.001, 0.4).Draw(t, name)) }
@@ -104,6 +118,13 @@ func drawModel(t *rapid.T) *Model {
 			{Name: "target", Type: "category", Values: []string{drawText(t, "value")}, Pattern: "a|b"}, {Name: "x", Type: "boolean"},
 			{Name: drawText(t, "column") + "y", Type: "number", Min: &low}}}
 		m.Data.Positive = m.Data.Contract.Columns[2].Values[0]
+		oldest, newest := Instant(rapid.Int64Range(-1<<60, 0).Draw(t, "oldest")), Instant(rapid.Int64Range(0, 1<<60).Draw(t, "newest"))
+		m.Data.Contract.Columns[1].MinTime, m.Data.Contract.Columns[1].MaxTime = &oldest, &newest
+		m.Data.Contract.Columns[0].Severity = rapid.SampledFrom([]string{"", SeverityBlock, SeverityWarn}).Draw(t, "severity")
+		m.Data.Contract.Rows.Severity = SeverityWarn
+	}
+	if rapid.Bool().Draw(t, "suite") {
+		m.Data.Expectations = Expectations{Freshness: duration("freshness"), FreshnessSeverity: SeverityWarn, Suite: drawSuite(t)}
 	}
 	m.complete()
 	return m

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/leanloop/leanloop/internal/dataset/suite"
+	"github.com/leanloop/leanloop/internal/instant"
 	"github.com/leanloop/leanloop/internal/nearest"
 )
 
@@ -64,6 +66,7 @@ var forms = map[reflect.Type]string{
 	reflect.TypeFor[Bytes]():    "a size such as 4Gi or 512Mi",
 	reflect.TypeFor[Money]():    "an amount such as 20 USD",
 	reflect.TypeFor[KOfN]():     "how many of how many, such as 2 of 3",
+	reflect.TypeFor[Instant]():  instant.Form,
 }
 
 // decode fills v from n. anyScalar lets numbers and booleans stand for texts: a category may be called 1 or true.
@@ -84,6 +87,15 @@ func (d *decoder) decode(n *node, v reflect.Value, path string, anyScalar bool) 
 		return
 	case **Contract:
 		d.contract(n, target, path)
+		return
+	case **suite.Suite:
+		d.suite(n, target, path)
+		return
+	case *suite.Kwargs:
+		d.kwargs(n, target, path)
+		return
+	case *ColumnRule:
+		d.columnRule(n, target, path)
 		return
 	case *map[string]any:
 		if n.kind != mapNode {
@@ -390,21 +402,4 @@ func (d *decoder) gates(n *node, g *Gates, path string) {
 		g.Metrics[k.name] = b
 		d.mark(at, k.line)
 	}
-}
-
-// contract is a mapping, or the name of a file that Load reads.
-func (d *decoder) contract(n *node, c **Contract, path string) {
-	if n.kind == textNode {
-		*c = &Contract{File: n.text}
-		if n.text == "" {
-			d.problem(path, n.line, "", "the contract's file has no name")
-		}
-		return
-	}
-	if n.kind != mapNode {
-		d.mismatch(n, path, "columns, or the name of a file")
-		return
-	}
-	*c = &Contract{}
-	d.mapping(n, reflect.ValueOf(*c).Elem(), path)
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 	"pgregory.net/rapid"
+
+	"github.com/leanloop/leanloop/internal/dataset/suite"
 )
 
 func compiled(t testing.TB) *jsonschema.Schema {
@@ -91,7 +93,12 @@ func TestSchemaAndParseRefuseTheSameShapes(t *testing.T) {
 		"{target: y}", "{prefix: s3://lake/a/}", "{prefix: s3://lake/a, target: y}", "{prefix: /lake/a/, target: y}", "{prefix: s3://Lake/a/, target: y}",
 		"{prefix: s3://lake/a/, target: y, format: xlsx}", "{prefix: s3://lake/a/, target: [y]}", "{prefix: s3://lake/a/, target: y, contract: {}}",
 		"{prefix: s3://lake/a/, target: y, contract: {columns: [{name: y}]}}", "{prefix: s3://lake/a/, target: y, contract: {columns: [{name: y, type: int}]}}",
-		"{prefix: s3://lake/a/, target: y, contract: 5}", "{prefix: s3://lake/a/, target: y, expectations: {suite: e.json}}",
+		"{prefix: s3://lake/a/, target: y, contract: 5}", "{prefix: s3://lake/a/, target: y, expectations: {suite: 5}}",
+		"{prefix: s3://lake/a/, target: y, expectations: {suite: {expectations: []}}}",
+		"{prefix: s3://lake/a/, target: y, expectations: {suite: {expectations: [{kwargs: {column: y}}]}}}",
+		"{prefix: s3://lake/a/, target: y, expectations: {suite: {expectations: [{type: expect_column_to_exist, kwargs: {column: y}, severity: high}]}}}",
+		"{prefix: s3://lake/a/, target: y, contract: {columns: [{name: y, type: number, severity: note}]}}",
+		"{prefix: s3://lake/a/, target: y, contract: {columns: [{name: y, type: number, min: [1]}]}}",
 		"{prefix: s3://lake/a/, target: y, labels: {match: name}}", "{prefix: s3://lake/a/, target: y, features: {exclude: x}}",
 	} {
 		src := []byte("metadata: {name: churn}\ndata: " + data + "\n")
@@ -120,6 +127,9 @@ func TestSchemaKnowsEveryField(t *testing.T) {
 		}
 		if typ == reflect.TypeFor[Contract]() {
 			at = schema["$defs"].(map[string]any)["contract"].(map[string]any)
+		}
+		if typ == reflect.TypeFor[suite.Suite]() {
+			at = schema["$defs"].(map[string]any)["suite"].(map[string]any)
 		}
 		sections++
 		properties, _ := at["properties"].(map[string]any)

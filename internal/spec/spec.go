@@ -10,23 +10,26 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/leanloop/leanloop/internal/dataset/suite"
 )
 
 // Parse reads one spec. name is the file's, for messages. It fills every default and validates; everything that is
-// wrong comes back at once as an *Invalid. A contract that is named as a file isn't read: Load does that.
+// wrong comes back at once as an *Invalid. A contract or a suite that is named as a file isn't read: Load does that.
 func Parse(name string, src []byte) (*Model, error) {
 	return parse(name, src, func(*Model, places) []Problem { return nil })
 }
 
-// Load reads a spec from a file, and the contract that it names from the same folder: a name that leads out of the
-// folder, by .. or by a link, is a problem.
+// Load reads a spec from a file, and the contract and the suite that it names from the same folder: a name that leads
+// out of the folder, by .. or by a link, is a problem.
 func Load(path string) (*Model, error) {
 	src, err := readLimited(os.Open(path))
 	if err != nil {
 		return nil, fmt.Errorf("read spec: %w", err)
 	}
 	return parse(path, src, func(m *Model, at places) []Problem {
-		return inlineContract(m, filepath.Dir(path), at)
+		dir := filepath.Dir(path)
+		return append(inlineContract(m, dir, at), inlineSuite(m, dir, at)...)
 	})
 }
 
@@ -71,20 +74,51 @@ func inlineContract(m *Model, dir string, at places) []Problem {
 		return nil
 	}
 	file := m.Data.Contract.File
+	src, problems := beside(dir, file, path, at)
+	if problems != nil {
+		return problems
+	}
+	c := &Contract{}
+	problems, _ = decodeInto(c, src, file, path, at)
+	m.Data.Contract = c
+	return problems
+}
+
+// inlineSuite reads the file of expectations, and notes where in it everything stands.
+func inlineSuite(m *Model, dir string, at places) []Problem {
+	const path = "data.expectations.suite"
+	if m.Data.Expectations.Suite == nil || m.Data.Expectations.Suite.File == "" {
+		return nil
+	}
+	file := m.Data.Expectations.Suite.File
+	src, problems := beside(dir, file, path, at)
+	if problems != nil {
+		return problems
+	}
+	s, lines, found := suite.Read(src)
+	for _, p := range found {
+		problems = append(problems, Problem{Path: strings.TrimSuffix(join(path, p.Path), "."), File: file, Line: p.Line, Message: p.Message, Hint: p.Hint})
+	}
+	for name, line := range lines {
+		at[strings.TrimSuffix(join(path, name), ".")] = place{file: file, line: line}
+	}
+	m.Data.Expectations.Suite = s
+	return problems
+}
+
+// beside reads a file that the field at path names, from the spec's folder.
+func beside(dir, file, path string, at places) ([]byte, []Problem) {
 	fail := func(format string, args ...any) []Problem {
 		return []Problem{{Path: path, Line: at[path].line, Message: fmt.Sprintf(format, args...)}}
 	}
 	if !filepath.IsLocal(file) {
-		return fail("%q is outside of the spec's folder", file)
+		return nil, fail("%q is outside of the spec's folder", file)
 	}
 	src, err := readLimited(os.OpenInRoot(dir, file))
 	if err != nil {
-		return fail("%q can't be read: %v", file, err)
+		return nil, fail("%q can't be read: %v", file, err)
 	}
-	c := &Contract{}
-	problems, _ := decodeInto(c, src, file, path, at)
-	m.Data.Contract = c
-	return problems
+	return src, nil
 }
 
 // readLimited reads a file that is at most one byte over the limit, which the parser then refuses.

@@ -1,8 +1,11 @@
 // Package spec is the model.yaml that a model owner writes: its types, defaults, validation and JSON Schema.
 //
-// It depends on no other package of this project, so that every other one may take its sections as arguments.
-// It reads files only in Load; everything else is a function of bytes.
+// It depends on no other package of this project but three that do no I/O and know nothing of it (nearest, instant and
+// the language of suites), so that every other one may take its sections as arguments. It reads files only in Load;
+// everything else is a function of bytes.
 package spec
+
+import "github.com/leanloop/leanloop/internal/dataset/suite"
 
 // APIVersion and Kind are the only values that a spec may carry.
 const (
@@ -98,18 +101,34 @@ type ColumnRule struct {
 	Values   []string `yaml:"values,omitempty" json:"values,omitempty" spec:"anyscalar"` // allowed categories
 	Pattern  string   `yaml:"pattern,omitempty" json:"pattern,omitempty"`                // RE2, matched against the whole cell
 	Unique   bool     `yaml:"unique,omitempty" json:"unique,omitempty"`
+	Severity string   `yaml:"severity,omitempty" json:"severity,omitempty"` // block | warn: of what is wrong with values; "": block. A missing column and a cell of another type always block
+
+	// MinTime and MaxTime are min and max of a timestamp, as YAML writes them.
+	MinTime *Instant `yaml:"-" json:"min_time,omitempty"`
+	MaxTime *Instant `yaml:"-" json:"max_time,omitempty"`
 }
 
 // RowRule bounds a file's rows; 0: unbounded.
 type RowRule struct {
-	Min int `yaml:"min,omitempty" json:"min,omitempty"`
-	Max int `yaml:"max,omitempty" json:"max,omitempty"`
+	Min      int    `yaml:"min,omitempty" json:"min,omitempty"`
+	Max      int    `yaml:"max,omitempty" json:"max,omitempty"`
+	Severity string `yaml:"severity,omitempty" json:"severity,omitempty"` // block | warn; "": block
 }
+
+// Severities of what a contract asks for.
+const (
+	SeverityBlock = "block" // a failure refuses the file
+	SeverityWarn  = "warn"  // a failure is noted
+)
+
+// Severities lists the valid ones.
+func Severities() []string { return []string{SeverityBlock, SeverityWarn} }
 
 // Expectations are checks beyond the contract.
 type Expectations struct {
-	Freshness Duration `yaml:"freshness,omitempty" json:"freshness,omitempty"` // newest event at most this old when the file lands; 0: not checked
-	Suite     string   `yaml:"suite,omitempty" json:"suite,omitempty"`         // a file of further expectations; refused by Validate, since nothing reads it yet
+	Freshness         Duration     `yaml:"freshness,omitempty" json:"freshness,omitempty"`                   // newest event at most this old when the file lands; 0: not checked
+	FreshnessSeverity string       `yaml:"freshness_severity,omitempty" json:"freshness_severity,omitempty"` // block | warn; "": block
+	Suite             *suite.Suite `yaml:"suite,omitempty" json:"suite,omitempty"`                           // of Great Expectations; a file's name in YAML is inlined by Load
 }
 
 // Labels says when and by what labels reach predictions.

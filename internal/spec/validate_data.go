@@ -33,8 +33,9 @@ func (c *checker) data(m *Model) {
 	c.must(d.Window.Last == 0 || d.Time != "", "data.window.last", "%s needs data.time", d.Window.Last)
 	c.oneOf("data.on_redelivery", d.OnRedelivery, "refuse", "supersede")
 	c.must(d.Expectations.Freshness == 0 || d.Time != "", "data.expectations.freshness", "%s needs data.time", d.Expectations.Freshness)
-	c.must(d.Expectations.Suite == "", "data.expectations.suite",
-		"%q: files of expectations aren't read by this version, so it would check nothing | put the rules in data.contract", d.Expectations.Suite)
+	c.must(d.Expectations.FreshnessSeverity == "" || d.Expectations.Freshness > 0, "data.expectations.freshness_severity", "it needs data.expectations.freshness")
+	c.severity("data.expectations.freshness_severity", d.Expectations.FreshnessSeverity)
+	c.suite(d)
 	c.oneOf("data.labels.match", d.Labels.Match, "id", "prediction_id")
 	c.must(d.Labels.Match != "id" || d.ID != "", "data.labels.match", "id needs data.id")
 	c.must(d.Labels.Delay == 0 || d.Time != "", "data.labels.delay", "%s needs data.time", d.Labels.Delay)
@@ -98,6 +99,7 @@ func (c *checker) contract(d Data) {
 	c.must(contract.Rows.Max == 0 || contract.Rows.Min <= contract.Rows.Max, at+".rows", "min %d > max %d", contract.Rows.Min, contract.Rows.Max)
 	c.atLeast(at+".rows.min", contract.Rows.Min, 0)
 	c.atLeast(at+".rows.max", contract.Rows.Max, 0)
+	c.severity(at+".rows.severity", contract.Rows.Severity)
 	seen := map[string]int{}
 	var listed []string
 	for i, rule := range contract.Columns {
@@ -184,7 +186,13 @@ func (c *checker) columnRule(at string, r ColumnRule) {
 	numeric := r.Type == "number" || r.Type == "integer"
 	textual := r.Type == "category" || r.Type == "text"
 	known := slices.Contains(ColumnTypes(), r.Type)
-	c.must(!known || numeric || (r.Min == nil && r.Max == nil), at, "min and max are for numbers, not for %s", r.Type)
+	timed := r.Type == "timestamp"
+	c.must(!known || numeric || timed || (r.Min == nil && r.Max == nil && r.MinTime == nil && r.MaxTime == nil), at,
+		"min and max are for numbers and timestamps, not for %s", r.Type)
+	c.must(!timed || (r.Min == nil && r.Max == nil), at, "min and max of a timestamp are times | such as 2013-01-01 or 2013-01-01T06:00:00Z")
+	c.must(!numeric || (r.MinTime == nil && r.MaxTime == nil), at, "min and max of a column of type %s are numbers, not times", r.Type)
+	c.must(r.MinTime == nil || r.MaxTime == nil || *r.MinTime <= *r.MaxTime, at, "min is later than max")
+	c.severity(at+".severity", r.Severity)
 	c.must(!known || textual || len(r.Values) == 0, at+".values", "values are for categories and texts, not for %s", r.Type)
 	c.must(!known || textual || r.Pattern == "", at+".pattern", "a pattern is for categories and texts, not for %s", r.Type)
 	c.bounds(at, r.Min, r.Max)

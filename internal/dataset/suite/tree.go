@@ -27,7 +27,7 @@ func (p positions) of(path string) int {
 		}
 		path = path[:max(0, strings.LastIndexAny(path, ".["))]
 	}
-	return 0
+	return p[""]
 }
 
 // place gives problems the lines of their paths.
@@ -89,6 +89,8 @@ func readTree(src []byte) (any, positions, []Problem) {
 	}
 	if err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			t.line += bytes.Count(t.src[t.offset:], []byte{'\n'})
+			t.offset = len(t.src)
 			err = errors.New("the file ends too early")
 		}
 		return nil, nil, append(t.problems, Problem{Line: t.here(), Message: "not valid JSON: " + err.Error()})
@@ -98,7 +100,7 @@ func readTree(src []byte) (any, positions, []Problem) {
 
 // here is the line that the decoder has reached.
 func (t *treeReader) here() int {
-	offset := min(int(t.decoder.InputOffset()), len(t.src))
+	offset := max(t.offset, int(t.decoder.InputOffset()))
 	t.line += bytes.Count(t.src[t.offset:offset], []byte{'\n'})
 	t.offset = offset
 	return t.line
