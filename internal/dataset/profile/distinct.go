@@ -47,29 +47,31 @@ func hashText(s string) uint64 {
 
 // enterKeys counts numbers in.
 func enterKeys(registers []byte, keys []uint64) {
-	index := uint(keyBits - bits.Len(uint(len(registers)-1)))
-	rest := uint64(1) << (keyBits - 1 - index) // bounds the position, since its lowest bits aren't the hash's
-	shift := keyBits - index
+	precision := bits.Len(uint(len(registers)-1)) & (keyBits - 1) // bounded, for the compiler's shifts
+	index := (keyBits - precision) & (keyBits - 1)
+	last := uint64(1) << (precision - 1) // ends the search where all bits of the hash are 0
 	for _, key := range keys {
 		h := hashNumber(key)
-		position := byte(bits.LeadingZeros64(h<<shift|rest>>0) + 1)
-		if r := &registers[h>>index]; *r < position {
-			*r = position
+		position := byte(bits.LeadingZeros64(h<<precision|last) + 1)
+		if i := h >> index; registers[i] < position {
+			registers[i] = position
 		}
 	}
 }
 
-// enterHash counts one hash in.
-func enterHash(registers []byte, h uint64) {
-	index := uint(keyBits - bits.Len(uint(len(registers)-1)))
-	position := byte(bits.LeadingZeros64(h<<(keyBits-index)|1<<(keyBits-1-index)) + 1)
-	if r := &registers[h>>index]; *r < position {
-		*r = position
+// enterText counts one text in.
+func enterText(registers []byte, text string) {
+	precision := bits.Len(uint(len(registers) - 1))
+	h := hashText(text)
+	position := byte(bits.LeadingZeros64(h<<precision|1<<(precision-1)) + 1)
+	if i := h >> (keyBits - precision); registers[i] < position {
+		registers[i] = position
 	}
 }
 
 // estimate is the number of distinct values (O. Ertl, "New cardinality estimation algorithms for HyperLogLog sketches",
-// arXiv:1702.01284, 2017, algorithm 6): without bias over the whole range, and without tables.
+// arXiv:1702.01284, 2017, algorithm 6): without bias over the whole range, and without tables. The conversions keep
+// compilers from fusing operations, so that every processor gives the same bits.
 func estimate(registers []byte) float64 {
 	precision := bits.Len(uint(len(registers) - 1))
 	m, q := float64(len(registers)), keyBits-precision
@@ -81,7 +83,7 @@ func estimate(registers []byte) float64 {
 	for k := q; k >= 1; k-- {
 		z = 0.5 * (z + count[k])
 	}
-	z += m * sigma(count[0]/m)
+	z += float64(m * sigma(count[0]/m))
 	return m * m / (2 * math.Ln2 * z)
 }
 
@@ -93,7 +95,7 @@ func sigma(x float64) float64 {
 	for y, z := 1.0, x; ; {
 		x *= x
 		before := z
-		z += x * y
+		z += float64(x * y)
 		y += y
 		if z == before {
 			return z
@@ -110,7 +112,7 @@ func tau(x float64) float64 {
 		x = math.Sqrt(x)
 		before := z
 		y *= 0.5
-		z -= (1 - x) * (1 - x) * y
+		z -= float64((1 - x) * (1 - x) * y)
 		if z == before {
 			return z / 3
 		}

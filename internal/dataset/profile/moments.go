@@ -26,20 +26,21 @@ func scaleOf(magnitude float64) int {
 	return 0
 }
 
-// momentsOf sums up numbers between low and high. It changes them, where they need scaling.
+// momentsOf sums up at most block numbers between low and high. Where they need scaling it works in s, where they may be.
 //
 // The deviations are summed a second time from the mean of the first (T. F. Chan, G. H. Golub, R. J. LeVeque,
 // "Algorithms for computing the sample variance", The American Statistician 37, 1983, the corrected two-pass algorithm).
-func momentsOf(values []float64, low, high float64) moments {
+func momentsOf(values []float64, low, high float64, s *scratch) moments {
 	m := moments{n: int64(len(values)), exponent: scaleOf(max(math.Abs(low), math.Abs(high)))}
-	if m.exponent != 0 {
-		for i, x := range values {
-			values[i] = math.Ldexp(x, -m.exponent)
-		}
-	}
 	if low == high {
 		m.mean = math.Ldexp(low, -m.exponent)
 		return m
+	}
+	if m.exponent != 0 {
+		for i, x := range values {
+			s.numbers[i] = math.Ldexp(x, -m.exponent)
+		}
+		values = s.numbers[:len(values)]
 	}
 	n := float64(len(values))
 	m.mean = sum(values) / n

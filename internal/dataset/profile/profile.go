@@ -15,6 +15,8 @@ type Profile struct {
 	Version int      `json:"version"`
 	Rows    int64    `json:"rows"`
 	Columns []Column `json:"columns"`
+
+	top int // Options.Top
 }
 
 // Column sums up one column. It is safe for concurrent reading, and not to be changed.
