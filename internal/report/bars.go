@@ -14,7 +14,6 @@ import (
 type barTable struct {
 	Paired bool
 	Rows   []bar
-	Note   string // what "other" holds
 }
 
 // bar is a category, or the sum of those that aren't drawn.
@@ -46,9 +45,6 @@ func categories(ref, cur *profile.Column) *barTable {
 		restP, restQ = restP-p.of[label], restQ-q.of[label]
 	}
 	rest := max(p.distinct, q.distinct) - int64(len(labels))
-	if rest > 0 {
-		top = max(top, restP, restQ)
-	}
 	for _, label := range labels {
 		t.Rows = append(t.Rows, bar{Label: name(label), Ref: p.bar(label, top), Cur: q.bar(label, top)})
 	}
@@ -58,7 +54,8 @@ func categories(ref, cur *profile.Column) *barTable {
 			atLeast = "about "
 		}
 		label := words{Text: fmt.Sprintf("other (%s%s)", atLeast, count(rest))}
-		t.Rows = append(t.Rows, bar{Label: label, Other: true, Ref: length(restP, top), Cur: length(restQ, top)})
+		// It has no bar: a sum of many is longer than any of those drawn, and would squeeze them.
+		t.Rows = append(t.Rows, bar{Label: label, Other: true, Ref: length(restP, 0), Cur: length(restQ, 0)})
 	}
 	return t
 }

@@ -238,6 +238,13 @@ func coordinate(x float64) string {
 // ticksOf labels about five of the edges, in even steps.
 func ticksOf(start, step float64, n int, instants bool) []tick {
 	every := max(1, (n+3)/4)
+	widest := 0
+	for _, i := range []int{0, every, n} {
+		widest = max(widest, len(number(rounded(start+float64(i)*step)).Text))
+	}
+	if instants || widest > 7 { // long labels have room for fewer
+		every = max(1, (n+1)/2)
+	}
 	var out []tick
 	for i := 0; i <= n; i += every {
 		at := start + float64(i)*step

@@ -83,6 +83,7 @@ type driftCard struct {
 	Empty     string
 	Stats     []stat
 	Tests     []testView
+	HasP      bool // any test has a p-value
 }
 
 // driftBars is a table of bars with the names of its sides.
@@ -242,6 +243,7 @@ func (d DriftPage) card(id string, c drift.ColumnResult, beside []drift.ColumnRe
 	for _, test := range slices.Concat([]drift.ColumnResult{c}, beside) {
 		if test.Method != "" {
 			card.Tests = append(card.Tests, testOf(test))
+			card.HasP = card.HasP || test.PValue != nil
 		}
 	}
 	ref, cur := d.columns(c.Name)

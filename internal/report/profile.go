@@ -61,7 +61,7 @@ func profileVerdict(p *profile.Profile) verdict {
 		}
 	}
 	if v.State == good {
-		v.Say = append(v.Say, words{Text: "Every column has values, more than one of them, and few are missing."})
+		v.Say = append(v.Say, words{Text: "No column is empty, or the same in every row, or missing in more than a fifth of them."})
 	}
 	return v
 }
