@@ -15,11 +15,19 @@ import (
 //
 //	POST /predict/{model}          {"features": {name: value, ...}} or {"instances": [{...}, ...]}
 //	GET  /v2, /v2/health/live, /v2/health/ready, /v2/models/{model}, /v2/models/{model}/ready
-//	POST /v2/models/{model}/infer  Open Inference Protocol v2
+//	POST /v2/models/{model}/infer  Open Inference Protocol v2, with the extension for binary tensor data
+//	POST /v2/repository/index      the models
+//
+// A version may be named before ready and infer (/v2/models/{model}/versions/{version}/infer): the champion's, whose
+// answer then isn't the challenger's to give.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/predict/{model}", s.allow(http.MethodPost, false, s.predict))
 	mux.HandleFunc("/v2/models/{model}/infer", s.allow(http.MethodPost, true, s.infer))
+	mux.HandleFunc("/v2/models/{model}/versions/{version}/infer", s.allow(http.MethodPost, true, s.infer))
+	mux.HandleFunc("/v2/models/{model}/versions/{version}", s.allow(http.MethodGet, true, s.modelMetadata))
+	mux.HandleFunc("/v2/models/{model}/versions/{version}/ready", s.allow(http.MethodGet, true, s.modelReady))
+	mux.HandleFunc("/v2/repository/index", s.allow(http.MethodPost, true, s.index))
 	mux.HandleFunc("/v2", s.allow(http.MethodGet, true, s.serverMetadata))
 	mux.HandleFunc("/v2/{$}", s.allow(http.MethodGet, true, s.serverMetadata))
 	mux.HandleFunc("/v2/health/live", s.allow(http.MethodGet, true, s.live))
@@ -54,6 +62,9 @@ func (s *Server) reject(w http.ResponseWriter, bare bool, p *problem) {
 
 func (s *Server) predict(w http.ResponseWriter, req *http.Request) {
 	s.answer(w, req, false, func(wk *work, r *route) *problem {
+		if p := wk.check(); p != nil {
+			return p
+		}
 		single, p := wk.decodePredict(r, s.cfg.MaxBatch)
 		if p == nil {
 			p = s.score(wk, r, false)
@@ -66,12 +77,16 @@ func (s *Server) predict(w http.ResponseWriter, req *http.Request) {
 }
 
 func (s *Server) infer(w http.ResponseWriter, req *http.Request) {
-	if req.Header.Get("Inference-Header-Content-Length") != "" {
-		s.reject(w, true, &problem{Status: http.StatusUnsupportedMediaType, Code: "binary_tensors",
-			Message: "binary tensor data is not supported: send the tensors' data as JSON"})
-		return
-	}
 	s.answer(w, req, true, func(wk *work, r *route) *problem {
+		if p := wk.pin(r, req.PathValue("version")); p != nil {
+			return p
+		}
+		if p := wk.cutBinary(req); p != nil {
+			return p
+		}
+		if p := wk.check(); p != nil {
+			return p
+		}
 		asked, p := wk.decodeInfer(r, s.cfg.MaxBatch)
 		if p == nil {
 			p = s.score(wk, r, true)
@@ -120,7 +135,11 @@ func (s *Server) answer(w http.ResponseWriter, req *http.Request, bare bool, do 
 		s.reject(w, bare, p)
 		return
 	}
-	sendJSON(w, http.StatusOK, wk.answer)
+	if wk.header > 0 {
+		sendBinary(w, wk.answer, wk.header)
+	} else {
+		sendJSON(w, http.StatusOK, wk.answer)
+	}
 	s.logged.add(wk, r, s.ports.Clock())
 }
 
@@ -150,7 +169,7 @@ func (w *work) read(req *http.Request, limit int64) *problem {
 		case int64(len(w.body)) > limit:
 			return tooLarge("request body: more than %d bytes", limit)
 		case errors.Is(err, io.EOF):
-			return w.check()
+			return nil
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			return &problem{Status: http.StatusRequestTimeout, Code: "too_slow", Message: "the request took too long to arrive"}
 		case err != nil:
@@ -168,7 +187,7 @@ func (w *work) check() *problem {
 }
 
 func (s *Server) serverMetadata(w http.ResponseWriter, _ *http.Request) {
-	s.sendValue(w, http.StatusOK, map[string]any{"name": "leanloop", "version": "1", "extensions": []string{}})
+	s.sendValue(w, http.StatusOK, map[string]any{"name": "leanloop", "version": "1", "extensions": []string{"binary_tensor_data", "model_repository"}})
 }
 
 func (s *Server) live(w http.ResponseWriter, _ *http.Request) {
@@ -207,7 +226,17 @@ func (s *Server) servedRoute(w http.ResponseWriter, req *http.Request) *route {
 		s.reject(w, true, noChampion(r.model))
 		return nil
 	}
+	if p := notServed(r, req.PathValue("version")); p != nil {
+		s.reject(w, true, p)
+		return nil
+	}
 	return r
+}
+
+// pin holds all rows to the champion where its version was asked for.
+func (w *work) pin(r *route, version string) *problem {
+	w.pinned = version != ""
+	return notServed(r, version)
 }
 
 func (s *Server) sendValue(w http.ResponseWriter, status int, v any) {

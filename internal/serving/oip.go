@@ -2,6 +2,7 @@ package serving
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,12 +26,21 @@ type tensor struct {
 	name, datatype string
 	shape          []int
 	data           scanner // at the data's first byte; nil data: none given
+	binarySize     int     // bytes behind the JSON; -1: the data is in it
+	binary         []byte
 }
 
 // inferRequest is what an infer request holds besides its rows.
 type inferRequest struct {
-	id      []byte   // as JSON; nil: none
-	outputs []string // nil: all
+	id      []byte         // as JSON; nil: none
+	outputs []wantedOutput // nil: all
+	binary  bool           // outputs that don't say otherwise are binary
+}
+
+// wantedOutput is one output as it was asked for.
+type wantedOutput struct {
+	name   string
+	binary bool
 }
 
 // decodeInfer reads an infer request into rows.
@@ -58,12 +68,28 @@ func (w *work) decodeInfer(r *route, maxRows int) (inferRequest, *problem) {
 				return err
 			})
 		case "outputs":
-			return s.array(func() error { return s.wantedOutput(r, &req) })
+			return s.array(func() error {
+				o, err := s.wantedOutput(r)
+				req.outputs = append(req.outputs, o)
+				return err
+			})
+		case "parameters":
+			return s.object(func(key []byte) error {
+				if string(key) != "binary_data_output" {
+					return s.skip(0)
+				}
+				v, err := s.scalar()
+				req.binary = v.kind == trueValue
+				return err
+			})
 		}
 		return s.skip(0)
 	})
 	if err == nil {
 		err = s.end()
+	}
+	if err == nil {
+		err = w.cutTensors(inputs)
 	}
 	if err == nil {
 		err = w.fillTensors(r, inputs, maxRows)
@@ -77,8 +103,29 @@ func (w *work) decodeInfer(r *route, maxRows int) (inferRequest, *problem) {
 	return req, nil
 }
 
+// cutTensors gives each tensor its bytes behind the JSON.
+func (w *work) cutTensors(inputs []tensor) error {
+	for i := range inputs {
+		t := &inputs[i]
+		if t.binarySize < 0 {
+			continue
+		}
+		if t.data.data != nil {
+			return badRequest("bad_tensor", "input %q: data twice: in the JSON and behind it", clip(t.name))
+		}
+		if t.binarySize > len(w.binary) {
+			return badRequest("bad_tensor", "input %q: binary_data_size is %d, and %d bytes are left behind the JSON", clip(t.name), t.binarySize, len(w.binary))
+		}
+		t.binary, w.binary = w.binary[:t.binarySize], w.binary[t.binarySize:]
+	}
+	if len(w.binary) > 0 {
+		return badRequest("bad_tensor", "inputs: %d bytes behind the JSON belong to no tensor", len(w.binary))
+	}
+	return nil
+}
+
 func (s *scanner) tensor() (tensor, error) {
-	var t tensor
+	t := tensor{binarySize: -1}
 	err := s.object(func(key []byte) error {
 		switch string(key) {
 		case "name", "datatype":
@@ -106,30 +153,58 @@ func (s *scanner) tensor() (tensor, error) {
 		case "data":
 			s.peek()
 			t.data = scanner{data: s.data, pos: s.pos}
+		case "parameters":
+			return s.object(func(key []byte) error {
+				if string(key) != "binary_data_size" {
+					return s.skip(0)
+				}
+				raw, err := s.number()
+				if err != nil {
+					return err
+				}
+				if t.binarySize, err = strconv.Atoi(string(raw)); err != nil || t.binarySize < 0 {
+					return badRequest("bad_tensor", "input %q: binary_data_size: observed %q, want a number of bytes", clip(t.name), clip(string(raw)))
+				}
+				return nil
+			})
 		}
 		return s.skip(0)
 	})
 	return t, err
 }
 
-func (s *scanner) wantedOutput(r *route, req *inferRequest) error {
-	return s.object(func(key []byte) error {
-		if string(key) != "name" {
-			return s.skip(0)
-		}
-		name, err := s.text()
-		if err != nil {
-			return err
-		}
-		valid := r.outputs()
-		for _, v := range valid {
-			if v == string(name) {
-				req.outputs = append(req.outputs, v)
-				return nil
+func (s *scanner) wantedOutput(r *route) (wantedOutput, error) {
+	var o wantedOutput
+	err := s.object(func(key []byte) error {
+		switch string(key) {
+		case "name":
+			name, err := s.text()
+			if err != nil {
+				return err
 			}
+			valid := r.outputs()
+			i := slices.Index(valid, string(name))
+			if i < 0 {
+				return badRequest("bad_request", "output %q: want one of %s", clip(string(name)), strings.Join(valid, ", "))
+			}
+			o.name = valid[i]
+			return nil
+		case "parameters":
+			return s.object(func(key []byte) error {
+				if string(key) != "binary_data" {
+					return s.skip(0)
+				}
+				v, err := s.scalar()
+				o.binary = v.kind == trueValue
+				return err
+			})
 		}
-		return badRequest("bad_request", "output %q: want one of %s", clip(string(name)), strings.Join(valid, ", "))
+		return s.skip(0)
 	})
+	if err == nil && o.name == "" {
+		err = badRequest("bad_request", "outputs: an output without a name")
+	}
+	return o, err
 }
 
 // outputs are the names that infer answers with.
@@ -152,7 +227,7 @@ func (w *work) fillTensors(r *route, inputs []tensor, maxRows int) error {
 		return err
 	case len(w.unknown) > 0:
 		return nil // the caller tells
-	case rows > len(w.body)/len(inputs):
+	case rows > (len(w.body)+w.binarySize)/len(inputs):
 		return badRequest("bad_tensor", "inputs: fewer values than the shape's %d rows", rows)
 	}
 	for range rows {
@@ -167,7 +242,11 @@ func (w *work) fillTensors(r *route, inputs []tensor, maxRows int) error {
 		if w.values[place].kind != absentValue {
 			return badRequest("bad_request", "input %q is given twice", clip(t.name))
 		}
-		if err := w.fillTensor(t, place, len(r.order)); err != nil {
+		fill := w.fillTensor
+		if t.binarySize >= 0 {
+			fill = w.readBinary
+		}
+		if err := fill(t, place, len(r.order)); err != nil {
 			return err
 		}
 	}
@@ -215,8 +294,8 @@ func (t *tensor) rows() (int, error) {
 	if t.name == "" {
 		return 0, badRequest("bad_tensor", "inputs: a tensor without a name")
 	}
-	if t.data.data == nil {
-		return 0, badRequest("bad_tensor", "input %q: no data (binary tensor data is not supported)", clip(t.name))
+	if t.data.data == nil && t.binarySize < 0 {
+		return 0, badRequest("bad_tensor", "input %q: no data", clip(t.name))
 	}
 	if !knownDatatype(t.datatype) {
 		return 0, badRequest("bad_tensor", "input %q: datatype %q, want BOOL, INT8 to INT64, UINT8 to UINT64, FP16, FP32, FP64 or BYTES",
@@ -306,20 +385,27 @@ func (w *work) appendInfer(r *route, req inferRequest) {
 		out = append(out, req.id...)
 	}
 	out = fmt.Appendf(out, `,"parameters":{"arm":%q,"fallback":%t},"outputs":[`, answered.name, w.results[0].fallback)
-	names := req.outputs
-	if names == nil {
-		names = r.outputs()
+	wanted := req.outputs
+	if wanted == nil {
+		for _, name := range r.outputs() {
+			wanted = append(wanted, wantedOutput{name, req.binary})
+		}
 	}
-	for i, name := range names {
+	for i, o := range wanted {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		out = w.appendOutput(out, name, answered)
+		out = w.appendOutput(out, o, answered)
 	}
 	w.answer = append(out, ']', '}', '\n')
+	if len(w.tail) > 0 {
+		w.header = len(w.answer)
+		w.answer = append(w.answer, w.tail...)
+	}
 }
 
-func (w *work) appendOutput(out []byte, name string, a *arm) []byte {
+func (w *work) appendOutput(out []byte, wanted wantedOutput, a *arm) []byte {
+	name := wanted.name
 	datatype, width := "FP64", 1
 	switch {
 	case name == outputID || name == outputPrediction && len(a.classes) > 0:
@@ -330,6 +416,11 @@ func (w *work) appendOutput(out []byte, name string, a *arm) []byte {
 	out = fmt.Appendf(out, `{"name":%q,"datatype":%q,"shape":[%d`, name, datatype, w.rows)
 	if width > 1 {
 		out = fmt.Appendf(out, ",%d", width)
+	}
+	if wanted.binary {
+		before := len(w.tail)
+		w.appendBinary(name, a)
+		return fmt.Appendf(out, `],"parameters":{"binary_data_size":%d}}`, len(w.tail)-before)
 	}
 	out = append(out, `],"data":[`...)
 	for i := range w.results {

@@ -3,7 +3,6 @@ package serving_test
 import (
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -113,16 +112,6 @@ func TestWrongInferRequestsAreAnsweredInTheProtocolsShape(t *testing.T) {
 			require.Contains(t, a.body["error"], c.says)
 		})
 	}
-}
-
-func TestBinaryTensorsAreRefusedWithAReason(t *testing.T) {
-	w := champion(t, flights(0))
-	req := httptest.NewRequest(http.MethodPost, "/v2/models/flight-delay/infer", strings.NewReader(goodInfer))
-	req.Header.Set("Inference-Header-Content-Length", "10")
-	rec := httptest.NewRecorder()
-	w.server.Handler().ServeHTTP(rec, req)
-	require.Equal(t, http.StatusUnsupportedMediaType, rec.Code)
-	require.Contains(t, rec.Body.String(), "binary tensor data")
 }
 
 func TestAllRowsOfAnInferRequestAreOfOneVersion(t *testing.T) {

@@ -51,6 +51,15 @@ func noChampion(model string) *problem {
 		Message: fmt.Sprintf("model %q: no version is in service yet", model)}
 }
 
+// notServed is a version that can't be asked for by its number: the challenger's traffic is the canary's to choose.
+func notServed(r *route, version string) *problem {
+	if version == "" || version == strconv.Itoa(r.champion.number) {
+		return nil
+	}
+	return &problem{Status: http.StatusNotFound, Code: "unknown_version",
+		Message: fmt.Sprintf("model %q: version %s can't be asked for by its number: the champion is %d", r.model, clip(version), r.champion.number)}
+}
+
 func overloaded(what string) *problem {
 	return &problem{Status: http.StatusTooManyRequests, Code: "overloaded", Message: what}
 }
@@ -88,6 +97,16 @@ func (p *problem) send(w http.ResponseWriter, bare bool) {
 		w.Header().Set("Connection", "close")
 	}
 	sendJSON(w, p.Status, append(encoded, '\n'))
+}
+
+// sendBinary sends an answer whose JSON has the given length and is followed by tensors.
+func sendBinary(w http.ResponseWriter, body []byte, header int) {
+	h := w.Header()
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set(headerLength, strconv.Itoa(header))
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(body)
 }
 
 func sendJSON(w http.ResponseWriter, status int, body []byte) {

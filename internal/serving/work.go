@@ -17,6 +17,7 @@ type work struct {
 	unknown []string // names that no version reads
 
 	together bool // all rows go to one arm
+	pinned   bool // the champion's version was asked for: no row goes to the challenger
 
 	challenged, champion []int // rows by the arm they go to; champion also holds those that fell back
 	x                    []float64
@@ -24,6 +25,12 @@ type work struct {
 	results              []result
 	ids                  []byte
 	answer               []byte
+
+	binary     []byte // infer: what of the body stands behind the JSON
+	binarySize int
+	numbers    []byte // text of binary numbers
+	tail       []byte // of the answer: binary outputs
+	header     int    // length of the answer's JSON, where binary outputs follow it; else 0
 }
 
 // result is one row's answer. Its scores stay in the work's buffers.
@@ -45,14 +52,15 @@ func (w *work) reset() {
 	clear(w.results)
 	w.body, w.values, w.unknown, w.results = w.body[:0], w.values[:0], nil, w.results[:0]
 	w.challenged, w.champion = w.challenged[:0], w.champion[:0]
-	w.together = false
+	w.together, w.pinned = false, false
+	w.binary, w.binarySize, w.numbers, w.tail, w.header = nil, 0, w.numbers[:0], w.tail[:0], 0
 	w.rows, w.x, w.ids, w.answer = 0, w.x[:0], w.ids[:0], w.answer[:0]
 	w.out[0], w.out[1] = w.out[0][:0], w.out[1][:0]
 }
 
 // reusable says whether the buffers are small enough to keep.
 func (w *work) reusable() bool {
-	return cap(w.body) <= maxKept && cap(w.answer) <= maxKept && cap(w.values) <= maxKept/32 && cap(w.x) <= maxKept/8
+	return cap(w.body) <= maxKept && cap(w.answer) <= maxKept && cap(w.numbers) <= maxKept && cap(w.tail) <= maxKept && cap(w.values) <= maxKept/32 && cap(w.x) <= maxKept/8
 }
 
 // addRow makes place for one more row.
@@ -105,7 +113,7 @@ func (s *Server) scores(w *work, r *route, now time.Time) *problem {
 
 // assign gives each row to an arm: by the sticky field's hash where it has a value, else at random.
 func (s *Server) assign(w *work, r *route, now time.Time) {
-	split := r.challenged(now)
+	split := r.challenged(now) && !w.pinned
 	places := len(r.order)
 	for i := range w.rows {
 		if split && w.together && i > 0 {
