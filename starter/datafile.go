@@ -29,7 +29,7 @@ type dataFile struct {
 	close  func()
 }
 
-// dataFile finds a file. flag is where it was named, for errors; format is "" where its name says it.
+// dataFile finds a file. flag is where it was named, for errors, or "" for an argument; format is "" where its name says it.
 func (a *app) dataFile(ctx context.Context, flag, name, format string) (*dataFile, error) {
 	f := &dataFile{name: name, close: func() {}}
 	var err error
@@ -38,11 +38,12 @@ func (a *app) dataFile(ctx context.Context, flag, name, format string) (*dataFil
 	}
 	switch {
 	case name == standardInput:
-		f.source = dataset.Spooled(a.in, "")
+		f.name = "standard input"
+		f.spool(ctx, io.NopCloser(a.in))
 	case strings.HasPrefix(name, "s3://"):
 		err = f.findObject(ctx, a, flag)
 	default:
-		err = f.findFile(flag)
+		err = f.findFile(ctx, flag)
 	}
 	if err != nil {
 		return nil, err
@@ -56,23 +57,32 @@ func dataFormat(flag, name, format string) (string, error) {
 		return dataset.FormatOf("data." + format)
 	}
 	if name == standardInput {
-		return "", usagef("%s -: standard input has no name to tell its format by: --format csv, csv.gz, csv.zst or parquet", flag)
+		return "", usagef("%sstandard input has no name to tell its format by: --format csv, csv.gz, csv.zst or parquet", of(flag))
 	}
 	format, err := dataset.FormatOf(name)
 	if err != nil {
-		return "", usagef("%s %s: the name doesn't end with .csv, .csv.gz, .csv.zst or .parquet: say which it is by --format", flag, name)
+		return "", usagef("%s%s: the name doesn't end with .csv, .csv.gz, .csv.zst or .parquet: say which it is by --format", of(flag), name)
 	}
 	return format, nil
 }
 
-// findFile takes a path. A pipe is kept in a temporary file, since Parquet and inferred kinds need a second look.
-func (f *dataFile) findFile(flag string) error {
+// of begins an error about what a flag named.
+func of(flag string) string {
+	if flag == "" {
+		return ""
+	}
+	return flag + ": "
+}
+
+// findFile takes a path. What comes from a pipe is kept in a temporary file, since Parquet is read from its end and
+// kinds that are inferred may need a second look.
+func (f *dataFile) findFile(ctx context.Context, flag string) error {
 	stat, err := os.Stat(f.name)
 	if err != nil {
-		return usagef("%s: %w", flag, err)
+		return usagef("%s%w", of(flag), err)
 	}
 	if stat.IsDir() {
-		return usagef("%s: %s is a folder: want one file", flag, f.name)
+		return usagef("%s%s is a folder: want one file", of(flag), f.name)
 	}
 	if stat.Mode().IsRegular() {
 		f.size, f.source = stat.Size(), dataset.File(f.name)
@@ -80,17 +90,23 @@ func (f *dataFile) findFile(flag string) error {
 	}
 	pipe, err := os.Open(f.name)
 	if err != nil {
-		return usagef("%s: %w", flag, err)
+		return usagef("%s%w", of(flag), err)
 	}
-	f.source, f.close = dataset.Spooled(pipe, ""), func() { _ = pipe.Close() }
+	f.spool(ctx, pipe)
 	return nil
+}
+
+// spool takes what can be read once.
+func (f *dataFile) spool(ctx context.Context, r io.ReadCloser) {
+	s := dataset.Spooled(newPipeReader(ctx, r), "")
+	f.source, f.close = s, func() { _ = errors.Join(s.Close(), r.Close()) } // what was read was read
 }
 
 // findObject opens an object of S3, which is kept in a temporary file while it is read.
 func (f *dataFile) findObject(ctx context.Context, a *app, flag string) error {
 	bucket, key, err := objectstore.ParseURL(f.name)
 	if err != nil {
-		return usagef("%s: %w", flag, err)
+		return usagef("%s%w", of(flag), err)
 	}
 	buckets, err := a.buckets(ctx)
 	if err != nil {
@@ -98,12 +114,13 @@ func (f *dataFile) findObject(ctx context.Context, a *app, flag string) error {
 	}
 	body, info, err := buckets.Bucket(bucket).Get(ctx, key)
 	if errors.Is(err, objectstore.ErrNotFound) {
-		return usagef("%s: %s: no such object", flag, f.name)
+		return usagef("%s%s: no such object", of(flag), f.name)
 	}
 	if err != nil {
 		return err
 	}
-	f.size, f.source, f.close = info.Size, dataset.Spooled(body, ""), func() { _ = body.Close() }
+	f.size = info.Size
+	f.spool(ctx, body)
 	return nil
 }
 

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/leanloop/leanloop/internal/dataset"
+	"github.com/leanloop/leanloop/internal/dataset/profile"
 	"github.com/leanloop/leanloop/internal/drift"
+	"github.com/leanloop/leanloop/internal/report"
 	"github.com/leanloop/leanloop/internal/spec"
 )
 
@@ -159,6 +162,9 @@ func runDrift(ctx context.Context, o *driftOptions) error {
 		return usagef("%s", strings.TrimPrefix(err.Error(), "drift: "))
 	}
 	out := newDriftView(result, ref, cur, chosen)
+	if err := o.draw(m, ref, cur, chosen, result); err != nil {
+		return err
+	}
 	if err := o.print(out, func(p *page) { driftTable(p, out, result) }); err != nil {
 		return err
 	}
@@ -169,6 +175,27 @@ func runDrift(ctx context.Context, o *driftOptions) error {
 		return &driftError{current: o.current, reference: o.reference}
 	}
 	return nil
+}
+
+// draw writes the report that --html asks for.
+func (o *driftOptions) draw(m *spec.Model, ref, cur sideFile, chosen *choice, result drift.Result) error {
+	if o.html == "" {
+		return nil
+	}
+	d := report.DriftPage{
+		Subject: cur.name + " against " + ref.name, At: o.now(), Result: result, ReferenceName: ref.name, CurrentName: cur.name,
+	}
+	if m != nil {
+		d.Title, d.Target = m.Metadata.Name, m.Data.Target
+	}
+	var err error
+	if d.Reference, err = profile.Of(chosen.of(ref.table), profile.Options{}); err != nil {
+		return err
+	}
+	if d.Current, err = profile.Of(chosen.of(cur.table), profile.Options{Against: d.Reference}); err != nil {
+		return err
+	}
+	return writePage(o.html, func(w io.Writer) error { return report.Drift(w, d) })
 }
 
 // sideFile is one side, read.
@@ -250,4 +277,6 @@ func readTable(ctx context.Context, src dataset.Source, o dataset.ReadOptions) (
 // driftError says that a data set has drifted; its details were printed.
 type driftError struct{ current, reference string }
 
-func (e *driftError) Error() string { return fmt.Sprintf("%s has drifted from %s", e.current, e.reference) }
+func (e *driftError) Error() string {
+	return fmt.Sprintf("%s has drifted from %s", e.current, e.reference)
+}

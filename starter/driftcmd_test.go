@@ -112,7 +112,7 @@ func TestSessionOfDrift(t *testing.T) {
 		"\nmonitor: {drift: {psi: 9, max_drifted: 1, min_rows: 10}}\n")
 	both := []string{"drift", "--reference", "jan.csv", "--current", "feb.csv"}
 	with := func(more ...string) int { return w.starter(append(both, more...)...) }
-	require.Equal(t, exitGate, with(), "a column that one side lacks has drifted")
+	require.Equal(t, exitGate, with("--html", "drift.html"), "a column that one side lacks has drifted")
 	require.Equal(t, exitGate, with("--columns", "age,plan", "--method", "all"))
 	require.Equal(t, exitGate, with("--columns", "n"), "what is named is compared")
 	require.Equal(t, exitOK, with("-f", "model.yaml"), "limits, features and target are the model's: "+w.stderr.String())
@@ -121,6 +121,7 @@ func TestSessionOfDrift(t *testing.T) {
 	require.Equal(t, exitFailure, with("--min-rows", "100"), "too few rows are neither drift nor none")
 	require.Equal(t, exitOK, w.starter("drift", "--reference", "jan.csv", "--current", "jan.csv", "--columns", "age", "-o", "json"))
 	w.golden("drift")
+	requirePage(t, "drift.html", "feb.csv", "age")
 }
 
 func TestDriftOfFilesThatCannotBeRead(t *testing.T) {

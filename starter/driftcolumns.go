@@ -40,6 +40,17 @@ func (c *choice) methods(of map[string]string) map[string]string {
 	return out
 }
 
+// of is the part of a table that is compared.
+func (c *choice) of(t *dataset.Table) *dataset.Table {
+	out := &dataset.Table{Rows: t.Rows}
+	for _, name := range slices.Concat(c.features, c.extra) {
+		if column, ok := t.Column(name); ok {
+			out.Columns = append(out.Columns, *column)
+		}
+	}
+	return out
+}
+
 // choose says which columns are compared: those that are named; else the model's features, and its target beside them;
 // else all but those that would say nothing. A column without values in one table takes the other's kind there.
 func choose(ref, cur *dataset.Table, m *spec.Model, columns, exclude []string) (*choice, error) {
