@@ -80,7 +80,8 @@ func (m *Measurer) window(ctx context.Context, in MeasureInput) canary.Measureme
 
 func armOf(r timeseries.Row) canary.Arm {
 	h := timeseries.HistogramOf(r.Fields)
-	arm := canary.Arm{Requests: int64(r.Fields["requests"]), Errors: int64(r.Fields["errors"])}
+	arm := canary.Arm{Requests: int64(r.Fields[timeseries.FieldRequests]), Errors: int64(r.Fields[timeseries.FieldErrors]),
+		Predictions: timeseries.PredictionsOf(r.Fields)}
 	if h.Count() > 0 {
 		arm.LatencyP50, arm.LatencyP95, arm.LatencyP99 = h.Quantile(0.5), h.Quantile(0.95), h.Quantile(0.99)
 		for i, count := range h {

@@ -28,6 +28,8 @@ type Arm struct {
 	LatencyP95 float64   `json:"latency_p95,omitempty"`
 	LatencyP99 float64   `json:"latency_p99,omitempty"`
 	Histogram  Histogram `json:"histogram,omitzero"`
+	// Predictions counts answers by bucket: any buckets, the same for both arms. Nil where none were counted.
+	Predictions []int64 `json:"predictions,omitempty"`
 }
 
 // Histogram counts latencies: Counts[i] are those in (Bounds[i-1], Bounds[i]], the last one those over all bounds,
@@ -49,7 +51,7 @@ type Measurement struct {
 
 // Check is one thing that was looked at.
 type Check struct {
-	Name     string  `json:"name"` // data | requests | error_rate | latency_p99 | hold | deadline
+	Name     string  `json:"name"` // data | requests | error_rate | latency_p99 | predictions | hold | deadline
 	Verdict  Verdict `json:"verdict"`
 	Observed float64 `json:"observed"`
 	Limit    float64 `json:"limit"`

@@ -6,9 +6,9 @@ import (
 )
 
 const (
-	// falseAlarm bounds the chance that a challenger whose true error rate and latency are within the spec's bounds
-	// is ever rolled back for them, over all looks and steps of one canary. Each step and each of the two checks gets
-	// an equal share (a union bound).
+	// falseAlarm bounds the chance that a challenger whose true error rate, latency and predictions are within the
+	// spec's bounds is ever rolled back for them, over all looks and steps of one canary. Each step and each of the
+	// three checks gets an equal share (a union bound).
 	falseAlarm = 0.01
 
 	// minRequests is how many requests of an arm are needed before its errors say anything. The bounds hold for fewer
@@ -26,7 +26,7 @@ func judge(s State, m Measurement, now time.Time) Judgement {
 		j.Verdict = Inconclusive
 		return j
 	}
-	j.Checks = append(j.Checks, errorCheck(s, m), latencyCheck(s, m), freshCheck(s, m), requestsCheck(s, m))
+	j.Checks = append(j.Checks, errorCheck(s, m), latencyCheck(s, m), predictionCheck(s, m), freshCheck(s, m), requestsCheck(s, m))
 	j.Verdict = worst(j.Checks)
 	return j
 }
@@ -132,7 +132,7 @@ func (s State) comparable(m Measurement, least int64) (champion Arm, ok bool) {
 }
 
 // share is the part of falseAlarm that one check in one step may use.
-func (s State) share() float64 { return falseAlarm / float64(2*len(s.Config.Steps)) }
+func (s State) share() float64 { return falseAlarm / float64(3*len(s.Config.Steps)) }
 
 func (a Arm) rate() float64 {
 	if a.Requests <= 0 {

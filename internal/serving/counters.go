@@ -22,9 +22,13 @@ type armCounters struct {
 	requests, predictions, errors, fallbacks int
 	latency                                  time.Duration
 	histogram                                timeseries.Histogram
+	predicted                                [timeseries.PredictionBuckets]uint32
 }
 
-func (c *armCounters) count(rows int, failed, fellBack bool, latency time.Duration) {
+// noPrediction is the bucket of a request in which the arm gave no answer.
+const noPrediction = -1
+
+func (c *armCounters) count(rows int, failed, fellBack bool, latency time.Duration, predicted int) {
 	bucket := timeseries.LatencyBucket(latency)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -38,6 +42,9 @@ func (c *armCounters) count(rows int, failed, fellBack bool, latency time.Durati
 	}
 	c.latency += latency
 	c.histogram[bucket]++
+	if predicted != noPrediction {
+		c.predicted[predicted]++
+	}
 }
 
 // take gives the counts since the last take as fields, or nil if there is nothing to tell.
@@ -55,6 +62,12 @@ func (c *armCounters) take() map[string]float64 {
 		timeseries.FieldLatencySum:  c.latency.Seconds(),
 	}
 	c.histogram.Fields(fields)
+	for i, n := range c.predicted {
+		if n > 0 {
+			fields[timeseries.PredictionField(i)] = float64(n)
+		}
+	}
+	c.predicted = [timeseries.PredictionBuckets]uint32{}
 	c.requests, c.predictions, c.errors, c.fallbacks, c.latency = 0, 0, 0, 0, 0
 	c.histogram = timeseries.Histogram{}
 	return fields

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/leanloop/leanloop/internal/inference"
+	"github.com/leanloop/leanloop/internal/spec"
+	"github.com/leanloop/leanloop/internal/timeseries"
 )
 
 // work is one request on its way through: buffers that are used again for the next one.
@@ -96,17 +98,19 @@ func (s *Server) scores(w *work, r *route, now time.Time) *problem {
 		return p // the client's mistake: it counts against no one
 	}
 	if asked.rows > 0 {
-		r.challenger.observe(asked.rows, asked.failed, asked.failed > 0 && p == nil, asked.latency)
+		r.challenger.observe(asked.rows, asked.failed, asked.failed > 0 && p == nil, asked.latency, asked.predicted)
 		if asked.failed > 0 {
 			s.troubles.noteRequest("challenger of "+r.model, withoutValues(asked.err))
 		}
 	}
 	if own > 0 || p != nil {
-		failed := 0
+		failed, predicted := 0, noPrediction
 		if p != nil {
 			failed = len(w.champion)
+		} else {
+			predicted = r.champion.bucket(w.results[w.champion[0]].scores) // its own rows come before those that fell back
 		}
-		r.champion.observe(max(own, failed), failed, false, latency)
+		r.champion.observe(max(own, failed), failed, false, latency, predicted)
 	}
 	return p
 }
@@ -152,13 +156,14 @@ type armOutcome struct {
 	rows, failed int
 	latency      time.Duration
 	err          error // the first failure
+	predicted    int   // bucket of its first answer
 }
 
 // askChallenger scores the rows that were given to the challenger. A row that it can't read, or all of them if it
 // fails, go to the champion.
 func (s *Server) askChallenger(w *work, r *route) armOutcome {
 	start := s.ports.Clock()
-	asked := armOutcome{rows: len(w.challenged)}
+	asked := armOutcome{rows: len(w.challenged), predicted: noPrediction}
 	places, width := len(r.order), len(r.challenger.inputs)
 	good := w.challenged[:0]
 	w.x = w.x[:0]
@@ -188,6 +193,9 @@ func (s *Server) askChallenger(w *work, r *route) armOutcome {
 	}
 	asked.latency = s.ports.Clock().Sub(start)
 	w.deliver(r.challenger, 0, good, asked.latency)
+	if len(good) > 0 {
+		asked.predicted = r.challenger.bucket(w.results[good[0]].scores)
+	}
 	w.challenged = w.challenged[:asked.rows]
 	return asked
 }
@@ -266,8 +274,8 @@ func (w *work) deliver(a *arm, buffer int, rows []int, latency time.Duration) {
 }
 
 // observe counts one request of the arm.
-func (a *arm) observe(rows, failed int, fellBack bool, latency time.Duration) {
-	a.counts.count(rows, failed > 0, fellBack, latency)
+func (a *arm) observe(rows, failed int, fellBack bool, latency time.Duration, predicted int) {
+	a.counts.count(rows, failed > 0, fellBack, latency, predicted)
 	a.metrics.latency.Observe(latency.Seconds())
 	if good := rows - failed; good > 0 {
 		a.metrics.ok.Add(float64(good))
@@ -275,6 +283,18 @@ func (a *arm) observe(rows, failed int, fellBack bool, latency time.Duration) {
 	if failed > 0 {
 		a.metrics.failed.Add(float64(failed))
 	}
+}
+
+// bucket is where a row's scores count in the arm's histogram of predictions.
+func (a *arm) bucket(scores []float64) int {
+	switch a.model.Signature.Task {
+	case spec.Binary:
+		return timeseries.ProbabilityBucket(scores[0])
+	case spec.Multiclass:
+		class, _ := a.decide(scores)
+		return timeseries.ClassBucket(class)
+	}
+	return timeseries.ValueBucket(scores[0])
 }
 
 // rowProblem tells the client what is wrong with one row.

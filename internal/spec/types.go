@@ -237,6 +237,7 @@ type Canary struct {
 	OnFailure    string   `yaml:"on_failure" json:"on_failure"`         // rollback
 	MaxErrorRate Percent  `yaml:"max_error_rate" json:"max_error_rate"` // the challenger's excess over the champion's error rate
 	MaxSlowdown  float64  `yaml:"max_slowdown" json:"max_slowdown"`     // challenger p99 / champion p99
+	MaxPSI       float64  `yaml:"max_psi" json:"max_psi"`               // of the challenger's predictions against the champion's; 0: not compared
 }
 
 // Step is one weight and how long it is held.

@@ -205,6 +205,7 @@ func (c *checker) canary(s Canary) {
 	c.oneOf("canary.on_failure", s.OnFailure, "rollback")
 	c.share("canary.max_error_rate", s.MaxErrorRate, true)
 	c.must(s.MaxSlowdown >= 1, "canary.max_slowdown", "%g < 1", s.MaxSlowdown)
+	c.must(s.MaxPSI >= 0, "canary.max_psi", "%g < 0", s.MaxPSI)
 }
 
 func (c *checker) monitor(m *Model) {

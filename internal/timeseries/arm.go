@@ -9,6 +9,8 @@ package timeseries
 //	fallbacks     those of them that the champion answered instead
 //	latency_sum_s encoding and scoring, in seconds
 //	lat_00...     the same as a histogram of requests (HistogramOf)
+//	pred_000...   predictions as a histogram (PredictionsOf): the first that the arm gave in each request, since rows of
+//	              one request resemble each other
 //
 // A request that the client got wrong counts nowhere. A row that the champion answers for a failed challenger counts
 // on the challenger's arm alone, so a failing challenger doesn't look like traffic of the champion.
