@@ -22,23 +22,21 @@ const (
 
 // histogram is one distribution, or a reference and a window over the same bars.
 type histogram struct {
-	Label      string // what a reader that sees no drawing is told
-	Paired     bool
-	Width      int    // of the drawing: one unit a bar
-	Ref, Cur   string // outlines, as paths of SVG; Cur "" where not Paired
-	MarkRef    string // x of the mean within Width; "" where it isn't in the range
-	MarkCur    string
-	Ticks      []tick
-	Beyond     string // what the range leaves out, in words
-	RefCaption words
-	CurCaption words
+	Label    string // what a reader that sees no drawing is told
+	Paired   bool
+	Width    int    // of the drawing: one unit a bar
+	Ref, Cur string // outlines, as paths of SVG; Cur "" where not Paired
+	MarkRef  string // x of the mean within Width; "" where it isn't in the range
+	MarkCur  string
+	Ticks    []tick
+	Beyond   string // what the range leaves out, in words
 }
 
 // tick is a label below a histogram. At is its place in percent.
 type tick struct {
 	At     string
 	Anchor string // start | middle | end
-	Text   words
+	Text   string
 }
 
 // drawn gives a histogram of one or two columns of numbers or times; nil where there is nothing to draw.
@@ -240,7 +238,7 @@ func ticksOf(start, step float64, n int, instants bool) []tick {
 	every := max(1, (n+3)/4)
 	widest := 0
 	for _, i := range []int{0, every, n} {
-		widest = max(widest, len(number(rounded(start+float64(i)*step)).Text))
+		widest = max(widest, len(edge(start+float64(i)*step, step)))
 	}
 	if instants || widest > 7 { // long labels have room for fewer
 		every = max(1, (n+1)/2)
@@ -251,9 +249,9 @@ func ticksOf(start, step float64, n int, instants bool) []tick {
 		if math.Abs(at) < step/1e6 {
 			at = 0
 		}
-		t := tick{At: coordinate(100*float64(i)/float64(n)) + "%", Anchor: "middle", Text: words{Text: number(rounded(at)).Text}}
+		t := tick{At: coordinate(100*float64(i)/float64(n)) + "%", Anchor: "middle", Text: edge(at, step)}
 		if instants {
-			t.Text = words{Text: calendar(at, step*float64(n))}
+			t.Text = calendar(at, step*float64(n))
 		}
 		switch {
 		case i == 0:
@@ -266,6 +264,19 @@ func ticksOf(start, step float64, n int, instants bool) []tick {
 		out = append(out, t)
 	}
 	return out
+}
+
+// edge is an edge of bars that are step wide, with the digits that tell it from its neighbours.
+func edge(at, step float64) string {
+	if size := math.Abs(at); at == 0 || size >= 1e15 || (size < 1e-4 && step < 1e-4) {
+		return number(at).Text
+	}
+	decimals := min(max(0, int(math.Ceil(-math.Log10(step)-1e-9))), 12)
+	whole, fraction, _ := strings.Cut(strconv.FormatFloat(at, 'f', decimals, 64), ".")
+	if fraction = strings.TrimRight(fraction, "0"); fraction != "" {
+		fraction = "." + fraction
+	}
+	return grouped(whole) + fraction
 }
 
 // calendar is an instant of a range as long as span, both in seconds, as short as that allows.

@@ -93,6 +93,12 @@ func heldByColumn(rule spec.ColumnRule, broken map[[2]string]bool) heldRow {
 	if rule.Max != nil && !fails(dataset.RuleMax) {
 		row.add("at most %s", number(*rule.Max).Text)
 	}
+	if rule.MinTime != nil && !fails(dataset.RuleMin) {
+		row.add("not before %s", rule.MinTime)
+	}
+	if rule.MaxTime != nil && !fails(dataset.RuleMax) {
+		row.add("not after %s", rule.MaxTime)
+	}
 	if len(rule.Values) > 0 && !fails(dataset.RuleValues) {
 		row.add("one of %s", several(rule.Values, 6))
 	}

@@ -72,16 +72,16 @@ func visible(s string, limit int) string {
 	return b.String()
 }
 
-// hidden reports whether a rune has no shape of its own or steers the text around it. Cf holds the bidirectional and
-// zero-width ones. Spaces other than the usual one look like it and are told apart here.
+// hidden reports whether a rune has no shape of its own, or looks like a space and isn't: control characters, private
+// and unassigned ones, the bidirectional and zero-width ones (category Cf), other spaces, and letters that are blank.
 func hidden(r rune) bool {
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Co, unicode.Cs, unicode.Zl, unicode.Zp) || (r != ' ' && unicode.Is(unicode.Zs, r)) ||
-		r == '\u034f' || r == '\u115f' || r == '\u1160' || r == '\u3164' || r == '\uffa0' || !known(r)
-}
-
-// known reports whether Unicode has assigned the rune.
-func known(r rune) bool {
-	return unicode.IsGraphic(r) || unicode.In(r, unicode.C, unicode.Z)
+	switch r {
+	case ' ':
+		return false
+	case '\u034f', '\u115f', '\u1160', '\u3164', '\uffa0': // combining grapheme joiner, Hangul fillers
+		return true
+	}
+	return !unicode.IsGraphic(r) || unicode.Is(unicode.Zs, r)
 }
 
 // number is x with four significant digits, whole numbers with all of theirs, and thousands apart.
@@ -102,15 +102,16 @@ func number(x float64) words {
 	return titled(strconv.FormatFloat(rounded(x), 'f', -1, 64), full)
 }
 
-// rounded is x to four significant digits.
+// rounded is x, which is far below the largest float, to four significant digits.
 func rounded(x float64) float64 {
 	r, _ := strconv.ParseFloat(strconv.FormatFloat(x, 'g', 4, 64), 64) // what was just formatted parses
 	return r
 }
 
-// scientific is 1.234e+20 as 1.234e20.
+// scientific is x as 1.234e20, with four digits.
 func scientific(x float64) string {
-	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(rounded(x), 'e', -1, 64), "e")
+	mantissa, exponent, _ := strings.Cut(strconv.FormatFloat(x, 'e', 3, 64), "e")
+	mantissa = strings.TrimRight(strings.TrimRight(mantissa, "0"), ".")
 	return mantissa + "e" + strings.TrimPrefix(strings.Replace(exponent, "-0", "-", 1), "+")
 }
 
