@@ -1,23 +1,25 @@
 package activities
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
-	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/drift"
 	"github.com/leanloop/leanloop/internal/predictions"
-	"github.com/leanloop/leanloop/internal/spec"
-	"github.com/leanloop/leanloop/internal/timeseries"
 )
 
-// Bounds of what a drift result carries through history; the stored report has everything.
+// Bounds of what a drift result carries through history; the stored result has everything.
 const (
 	maxTop     = 12 // columns with their numbers
 	maxDrifted = 50 // names of drifted columns
+)
+
+// How a window is cut into shards, each profiled by an activity of its own.
+const (
+	shardBytes = 32 << 20
+	maxShards  = 256 // a larger window has larger shards
 )
 
 // DriftInput compares the window that ends at End with the champion's training rows.
@@ -31,110 +33,138 @@ type DriftInput struct {
 
 // DriftOutput is one window's result. Recent has the window's own verdict as its last.
 type DriftOutput struct {
-	Model        string               `json:"model"`
-	Champion     int                  `json:"champion"`
-	From         time.Time            `json:"from"`
-	End          time.Time            `json:"end"`
-	Rows         int                  `json:"rows"` // predictions in the window
-	Inconclusive string               `json:"inconclusive,omitempty"`
-	Drifted      []string             `json:"drifted,omitempty"` // the first 50; the report has them all
-	MaxPSI       float64              `json:"max_psi"`
-	Window       bool                 `json:"window"` // this window is over a limit
-	Alert        bool                 `json:"alert"`  // k of n windows are
-	Reason       string               `json:"reason,omitempty"`
-	Recent       []bool               `json:"recent,omitempty"`
-	Report       string               `json:"report,omitempty"` // key of the full result
-	Top          []drift.ColumnResult `json:"top,omitempty"`    // worst first, bounded
+	Model        string    `json:"model"`
+	Champion     int       `json:"champion"`
+	From         time.Time `json:"from"`
+	End          time.Time `json:"end"`
+	Rows         int       `json:"rows"` // predictions in the window
+	Inconclusive string    `json:"inconclusive,omitempty"`
+	Drifted      []string  `json:"drifted,omitempty"` // the first 50; the result has them all
+	MaxPSI       float64   `json:"max_psi"`           // of a feature
+	Window       bool      `json:"window"`            // this window is over a limit
+	Alert        bool      `json:"alert"`             // k of n windows are
+	Reason       string    `json:"reason,omitempty"`
+	Recent       []bool    `json:"recent,omitempty"`
+	Report       string    `json:"report,omitempty"` // key of the full result
+	// Page is where the report for people is: an s3:// address, or a key of the bucket where its name isn't known.
+	Page  string               `json:"page,omitempty"`
+	Top   []drift.ColumnResult `json:"top,omitempty"`   // worst first, bounded
+	Extra []drift.ColumnResult `json:"extra,omitempty"` // prediction and target, which are no features
+	Notes []string             `json:"notes,omitempty"` // what couldn't be compared, and why
 }
 
-// Drift compares the window with the champion's training rows, feature by feature.
+// DriftPlan is a window cut into shards. It pins champion and spec, so that all that is read of the window is compared
+// by one rule with one version, whatever is promoted or applied meanwhile.
+type DriftPlan struct {
+	Model    string    `json:"model"`
+	Champion int       `json:"champion"`
+	Since    time.Time `json:"since"` // of its promotion
+	Spec     string    `json:"spec"`
+	From     time.Time `json:"from"`
+	End      time.Time `json:"end"`
+	// Key is where the shards' parts are listed; "" where there is none.
+	Key          string     `json:"key,omitempty"`
+	List         FileDigest `json:"list"`
+	Shards       int        `json:"shards"`
+	Parts        int        `json:"parts"`
+	Bytes        int64      `json:"bytes"`
+	Inconclusive string     `json:"inconclusive,omitempty"` // there is nothing to compare
+}
+
+// DriftShard names one shard of a plan.
+type DriftShard struct {
+	Plan  DriftPlan `json:"plan"`
+	Shard int       `json:"shard"` // from 0
+}
+
+// DriftProfiled is where the profile of some of a window's rows is.
+type DriftProfiled struct {
+	Key  string     `json:"key,omitempty"` // "": no row, and so no profile
+	File FileDigest `json:"file"`
+	Rows int64      `json:"rows"`
+	Gone int        `json:"gone,omitempty"` // parts that retention removed after they were listed
+	Note string     `json:"note,omitempty"` // why there is no profile
+}
+
+// DriftJudgement is what a verdict is made of.
+type DriftJudgement struct {
+	Plan     DriftPlan       `json:"plan"`
+	Shards   []DriftProfiled `json:"shards"`
+	Target   DriftProfiled   `json:"target"`
+	Recent   []bool          `json:"recent,omitempty"`   // as DriftInput has it
+	Champion int             `json:"champion,omitempty"` // that Recent is of
+}
+
+// Drift does all of it in one activity, for workflows that began before windows were cut into shards.
 func (m *Monitors) Drift(ctx context.Context, in DriftInput) (DriftOutput, error) {
+	plan, err := m.DriftPlan(ctx, in)
+	if err != nil {
+		return DriftOutput{}, err
+	}
+	judgement := DriftJudgement{Plan: plan, Recent: in.Recent, Champion: in.Champion}
+	for i := range plan.Shards {
+		p, err := m.DriftShard(ctx, DriftShard{Plan: plan, Shard: i})
+		if err != nil {
+			return DriftOutput{}, err
+		}
+		judgement.Shards = append(judgement.Shards, p)
+	}
+	if plan.Shards > 0 {
+		if judgement.Target, err = m.DriftTarget(ctx, plan); err != nil {
+			return DriftOutput{}, err
+		}
+	}
+	return m.DriftJudge(ctx, judgement)
+}
+
+// DriftPlan lists the champion's predictions of the window and groups them by size.
+func (m *Monitors) DriftPlan(ctx context.Context, in DriftInput) (DriftPlan, error) {
 	h := keepBeating(ctx)
 	defer h.stop()
-	out := DriftOutput{Model: in.Model, End: in.End, Recent: in.Recent}
+	out := DriftPlan{Model: in.Model, End: in.End}
 	w, why, err := m.champion(ctx, in.Model)
 	if err != nil || why != "" {
 		out.Inconclusive = why
 		return out, err
 	}
-	if out.Champion = w.version.Number; out.Champion != in.Champion {
-		out.Recent = nil // verdicts over another champion don't count
+	out.Champion, out.Since, out.Spec = w.version.Number, w.state.ChampionSince, w.state.Spec.Digest
+	out.From = w.since(in.End, w.spec.Monitor.Drift.Window.D())
+	if _, out.Inconclusive, err = m.reference(ctx, w); err != nil || out.Inconclusive != "" {
+		return out, err
 	}
-	monitor := w.spec.Monitor.Drift
-	out.From = w.since(in.End, monitor.Window.D())
-	current, err := m.predictions(ctx, w, out.From, in.End, h.note)
+	parts, err := predictions.Parts(ctx, m.Lake.Store, w.query(out.From, out.End))
 	if err != nil {
 		return out, err
 	}
-	if out.Rows = current.Answered; out.Rows < max(1, monitor.MinRows) {
-		out.Inconclusive = fmt.Sprintf("%d predictions of version %d since %s < monitor.drift.min_rows %d",
-			out.Rows, out.Champion, out.From.Format(time.RFC3339), monitor.MinRows)
+	shards := predictions.Shards(parts, cmp.Or(m.ShardBytes, shardBytes), maxShards)
+	if out.Shards, out.Parts = len(shards), len(parts); out.Shards == 0 {
 		return out, nil
 	}
-	rules, names := w.features()
-	reference, err := m.reference(ctx, w, rules)
-	if err != nil {
-		return out, err
+	for _, p := range parts {
+		out.Bytes += p.Bytes
 	}
-	monitor.MinRows = min(monitor.MinRows, current.Rows) // judged above, on all that was answered
-	result, err := drift.Compare(reference, current.Features, names, monitor)
-	if err != nil {
-		return out, permanent(ErrorData, err)
-	}
-	if result.Inconclusive {
-		out.Inconclusive = result.Reason
-		return out, nil
-	}
-	out.judge(result, monitor)
-	if out.Report, _, err = putJSON(ctx, m.Lake.Store, fmt.Sprintf("monitor/%s/drift/%s-", in.Model, in.End.UTC().Format("20060102T150405Z")), result); err != nil {
-		return out, err
-	}
-	m.write(ctx, driftPoints(out, result))
-	return out, nil
+	out.Key, out.List, err = putJSON(ctx, m.Lake.Store, driftWork(in.Model, in.End)+"plan-", shards)
+	return out, err
 }
 
-// judge takes over a window's result and its own place among the last n.
-func (o *DriftOutput) judge(r drift.Result, monitor spec.DriftMonitor) {
-	names := r.DriftedNames()
-	o.Drifted = names[:min(len(names), maxDrifted)]
-	o.MaxPSI, o.Window, o.Reason = r.MaxPSI, r.Alert, clip(r.Reason, maxText)
-	o.Recent = append(o.Recent, r.Alert)
-	o.Recent = o.Recent[max(0, len(o.Recent)-monitor.AlertAfter.N):]
-	o.Alert = drift.AlertAfter(o.Recent, monitor.AlertAfter.K, monitor.AlertAfter.N)
-	o.Top = drift.WorstFirst(r.Columns)
-	o.Top = o.Top[:min(len(o.Top), maxTop)]
+// driftWork is where a window's profiles are until they are judged. Nothing needs them after that: a lifecycle rule may
+// remove what is older than a day.
+func driftWork(model string, end time.Time) string {
+	return fmt.Sprintf("work/drift/%s/%s/", model, stamp(end))
 }
 
-// reference reads the sample of the rows that the champion was trained on.
-func (m *Monitors) reference(ctx context.Context, w watched, rules predictions.Features) (*dataset.Table, error) {
-	raw, err := m.artifact(ctx, w, fileReference)
-	if err != nil {
-		return nil, err
-	}
-	t, _, report, err := dataset.Read(ctx, bytes.NewReader(raw), dataset.ReadOptions{
-		Name: fileReference, Format: dataset.CSVGzip, Contract: &spec.Contract{Columns: rules},
-	})
-	if err == nil {
-		err = report.Error()
-	}
-	if err != nil {
-		return nil, permanent(ErrorCorrupt, fmt.Errorf("version %d: %w", w.version.Number, err))
-	}
-	return t, nil
-}
+// stamp is a time in keys.
+func stamp(t time.Time) string { return t.UTC().Format("20060102T150405Z") }
 
-func driftPoints(o DriftOutput, r drift.Result) []timeseries.Point {
-	point := func(feature string, fields map[string]float64) timeseries.Point {
-		return timeseries.Point{
-			Measurement: "leanloop_drift", Time: o.End, Fields: finite(fields),
-			Tags: map[string]string{"model": o.Model, "version": strconv.Itoa(o.Champion), "feature": feature},
-		}
+// pinned is the champion of a plan, by the plan's spec. moved says that it isn't the champion any more, or is again.
+func (m *Monitors) pinned(ctx context.Context, plan DriftPlan) (w watched, moved string, err error) {
+	head, err := m.Lake.Ledger(plan.Model).Head(ctx)
+	if err != nil {
+		return w, "", ledgerError(err)
 	}
-	points := []timeseries.Point{point("_all", map[string]float64{
-		"drifted_features": float64(r.Drifted), "max_psi": r.MaxPSI, "rows": float64(o.Rows), "alert": number(o.Alert),
-	})}
-	for _, c := range r.Columns {
-		points = append(points, point(c.Name, map[string]float64{"psi": c.PSI, "statistic": c.Statistic, "drifted": number(c.Drifted)}))
+	if now := head.State.Champion; now != plan.Champion || !head.State.ChampionSince.Equal(plan.Since) {
+		moved = fmt.Sprintf("version %d was promoted while the predictions of version %d were read", now, plan.Champion)
 	}
-	return points
+	w, err = m.watch(ctx, plan.Model, head.State, plan.Champion, plan.Spec)
+	return w, moved, err
 }

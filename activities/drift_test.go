@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/leanloop/leanloop/internal/dataset"
+	"github.com/leanloop/leanloop/internal/dataset/profile"
 	"github.com/leanloop/leanloop/internal/drift"
 	"github.com/leanloop/leanloop/internal/spec"
 )
@@ -49,7 +50,7 @@ func TestDriftComparesTheWindowWithTheTrainingRows(t *testing.T) {
 		require.Equal(t, in.End, p.Time, "the window's end, so that a retry writes the same point")
 		points[p.Tags["feature"]] = true
 	}
-	require.Equal(t, map[string]bool{"_all": true, "delay": true, "carrier": true}, points)
+	require.Equal(t, map[string]bool{"_all": true, "delay": true, "carrier": true, "_prediction": true}, points)
 }
 
 func TestAnAlertTakesKOfNWindowsOfOneChampion(t *testing.T) {
@@ -154,7 +155,15 @@ func TestDriftOfAnyColumnsTravels(t *testing.T) {
 			return &dataset.Table{Rows: rows, Columns: []dataset.Column{c}}
 		}
 		monitor := spec.DriftMonitor{MinRows: 1, PSI: 0.2, AlertAfter: spec.KOfN{K: 1, N: 1}}
-		result, err := drift.Compare(table("reference"), table("current"), []string{"x"}, monitor)
+		ref, err := profile.Of(table("reference"), profile.Options{})
+		if err != nil {
+			r.Fatalf("%v", err)
+		}
+		cur, err := profile.Of(table("current"), profile.Options{Against: ref})
+		if err != nil {
+			r.Fatalf("%v", err)
+		}
+		result, err := drift.CompareProfiles(ref, cur, drift.OptionsOf(monitor))
 		if err != nil {
 			r.Fatalf("%v", err)
 		}

@@ -70,6 +70,25 @@ func (d *evaluated) score(judged []int, s *EvaluateSummary) error {
 	return nil
 }
 
+// files are what monitors need of the judged rows: the challenger's predictions, as a profile, and its calibration. Where
+// no row is left there is neither.
+func (d *evaluated) files() (map[string]any, error) {
+	out := map[string]any{}
+	if len(d.p) == 0 {
+		return out, nil
+	}
+	answers, err := answerProfile(d.challenger.Signature, d.p)
+	if err != nil {
+		return nil, err
+	}
+	out[fileProfile] = answers
+	c, err := d.calibrate()
+	if c != nil {
+		out[fileCalibration] = c
+	}
+	return out, err
+}
+
 // latency measures single rows, one after the other, as the gateway scores them.
 func (d *evaluated) latency() evaluation.Values {
 	x, err := d.challenger.EncodeTable(d.rows)

@@ -38,7 +38,8 @@ type EvaluateSummary struct {
 	Previous   evaluation.Values           `json:"previous,omitempty"`   // the champion's metrics on the same rows
 }
 
-// EvaluateOutput is the summary and where its files are.
+// EvaluateOutput is the summary and where its files are: each below Prefix by its digest, with the name that it has in the
+// artifact. fileProfile is of the predictions alone.
 type EvaluateOutput struct {
 	Summary EvaluateSummary       `json:"summary"`
 	Prefix  string                `json:"prefix"`
@@ -93,9 +94,19 @@ func (e *Evaluator) Evaluate(ctx context.Context, in EvaluateInput) (EvaluateOut
 		return EvaluateOutput{}, permanent(ErrorData, err)
 	}
 	out := EvaluateOutput{Summary: s, Prefix: runPrefix(in.Model, in.Number) + "evaluations/", Files: map[string]FileDigest{}}
-	_, digest, err := putJSON(ctx, e.Lake.Store, out.Prefix, s)
-	out.Files[fileMetrics] = digest
-	return out, err
+	files, err := duel.files()
+	if err != nil {
+		return EvaluateOutput{}, permanent(ErrorData, err)
+	}
+	files[fileMetrics] = s
+	for name, content := range files {
+		_, digest, err := putJSON(ctx, e.Lake.Store, out.Prefix, content)
+		if err != nil {
+			return EvaluateOutput{}, err
+		}
+		out.Files[name] = digest
+	}
+	return out, nil
 }
 
 // challenger loads what the attempt committed.

@@ -2,12 +2,11 @@ package activities
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"time"
 
 	"go.temporal.io/sdk/activity"
 
-	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/predictions"
 	"github.com/leanloop/leanloop/internal/registry"
@@ -27,6 +26,10 @@ type MonitorInput struct {
 type Monitors struct {
 	Lake    *Lake
 	Metrics timeseries.Writer // nil: none is configured
+	Bucket  string            // Lake.Store's name, for the addresses of reports; "": they are told as keys
+	// ShardBytes is how many stored bytes of the prediction log one activity profiles; 0: 32 MiB, about 200 MB of CSV and
+	// half a minute of a core.
+	ShardBytes int64
 }
 
 // watched is a champion and what is needed to read its predictions.
@@ -44,23 +47,31 @@ func (m *Monitors) champion(ctx context.Context, model string) (w watched, why s
 	if err != nil {
 		return w, "", ledgerError(err)
 	}
-	w.model, w.state = model, head.State
-	v, ok := head.State.Version(head.State.Champion)
-	if !ok {
+	if head.State.Champion == 0 {
 		return w, "no version is the champion yet", nil
 	}
-	w.version = v
-	if w.spec, err = m.Lake.Spec(ctx, model, head.State.Spec.Digest); err != nil {
-		return w, "", err
+	w, err = m.watch(ctx, model, head.State, head.State.Champion, head.State.Spec.Digest)
+	return w, "", err
+}
+
+// watch loads a version and a spec.
+func (m *Monitors) watch(ctx context.Context, model string, state registry.State, version int, digest string) (w watched, err error) {
+	v, ok := state.Version(version)
+	if !ok {
+		return w, permanent(ErrorCorrupt, fmt.Errorf("ledger of %s: no version %d", model, version))
+	}
+	w.model, w.state, w.version = model, state, v
+	if w.spec, err = m.Lake.Spec(ctx, model, digest); err != nil {
+		return w, err
 	}
 	raw, err := m.artifact(ctx, w, fileSignature)
 	if err != nil {
-		return w, "", err
+		return w, err
 	}
 	if w.signature, err = inference.ParseSignature(raw); err != nil {
-		return w, "", permanent(ErrorCorrupt, err)
+		return w, permanent(ErrorCorrupt, err)
 	}
-	return w, "", nil
+	return w, nil
 }
 
 // artifact reads a file of the champion's.
@@ -88,17 +99,10 @@ func (w watched) features() (rules predictions.Features, names []string) {
 
 // predictions reads what the champion answered.
 func (m *Monitors) predictions(ctx context.Context, w watched, from, to time.Time, note func(any)) (predictions.Window, error) {
-	rules, _ := w.features()
-	window, err := predictions.Read(ctx, m.Lake.Store, predictions.Query{
-		Model: w.model, Version: w.version.Number, Features: rules, From: from, To: to, MaxRows: max(predictions.DefaultMaxRows, 4*w.minRows()),
-		Progress: func(rows int) { note(reading{Rows: rows}) },
-	})
-	_, format := errors.AsType[*dataset.FormatError](err)
-	_, contract := errors.AsType[*dataset.ContractError](err)
-	if format || contract {
-		return window, permanent(ErrorCorrupt, err)
-	}
-	return window, err
+	q := w.query(from, to)
+	q.Answer, q.Progress = predictions.Answer{}, func(rows int) { note(reading{Rows: rows}) }
+	window, err := predictions.Read(ctx, m.Lake.Store, q)
+	return window, logError(err)
 }
 
 // minRows is the most that a monitor asks for.

@@ -3,6 +3,8 @@ package activities
 import (
 	"bytes"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/stretchr/testify/require"
 
+	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/predictions"
 )
 
@@ -33,6 +36,12 @@ func answers(rows []flight, at time.Time) []answer {
 // log writes a part of the prediction log, as a gateway does.
 func (w *world) log(version int, name string, rows []answer) {
 	w.t.Helper()
+	w.logScored(version, name, rows, w.scores(version, rows)...)
+}
+
+// logScored is log with other scores than the version's; the last one is of all further rows.
+func (w *world) logScored(version int, name string, rows []answer, scores ...float64) {
+	w.t.Helper()
 	var csv strings.Builder
 	for i, c := range predictions.Columns() {
 		if i > 0 {
@@ -42,7 +51,8 @@ func (w *world) log(version int, name string, rows []answer) {
 	}
 	csv.WriteString(",delay,carrier\n")
 	for i, a := range rows {
-		fmt.Fprintf(&csv, "%s-%d,%s,%d,champion,%s,0.5,0,120,%s,%s\n", name, i, a.at.UTC().Format("2006-01-02T15:04:05.000Z"), version, a.id, a.delay, a.carrier)
+		score := scores[min(i, len(scores)-1)]
+		fmt.Fprintf(&csv, "%s-%d,%s,%d,champion,%s,%g,%.0f,120,%s,%s\n", name, i, a.at.UTC().Format("2006-01-02T15:04:05.000Z"), version, a.id, score, math.Round(score), a.delay, a.carrier)
 	}
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
@@ -52,6 +62,38 @@ func (w *world) log(version int, name string, rows []answer) {
 	key := predictions.Key(theModel, rows[0].at, version, "gw", name)
 	_, err = w.store.Create(w.t.Context(), key, bytes.NewReader(packed.Bytes()), int64(packed.Len()))
 	require.NoError(w.t, err)
+}
+
+// scores are what a version answers, 0.5 where it isn't the champion or can't read the row.
+func (w *world) scores(version int, rows []answer) []float64 {
+	w.t.Helper()
+	out := make([]float64, len(rows))
+	t := &dataset.Table{Rows: len(rows), Columns: []dataset.Column{{Name: "delay", Kind: dataset.Number}, {Name: "carrier", Kind: dataset.Category}}}
+	for i, a := range rows {
+		out[i] = 0.5
+		delay, err := strconv.ParseFloat(a.delay, 64)
+		if err != nil {
+			delay = math.NaN()
+		}
+		c := &t.Columns[1]
+		code := slices.Index(c.Dict, a.carrier)
+		if code < 0 {
+			code = len(c.Dict)
+			c.Dict = append(c.Dict, a.carrier)
+		}
+		t.Columns[0].Floats, c.Codes = append(t.Columns[0].Floats, delay), append(c.Codes, int32(code))
+	}
+	if w.head().State.Champion != version {
+		return out
+	}
+	m := w.monitors()
+	watched, _, err := m.champion(w.t.Context(), theModel)
+	require.NoError(w.t, err)
+	scorer, err := m.scorer(w.t.Context(), watched)
+	require.NoError(w.t, err)
+	out, err = scorer.PredictTable(t)
+	require.NoError(w.t, err)
+	return out
 }
 
 func (w *world) monitors() *Monitors { return &Monitors{Lake: w.lake, Metrics: w.metrics} }

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/evaluation"
 	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/predictions"
@@ -24,23 +23,40 @@ type QualityInput struct {
 
 // QualityOutput is one window's result.
 type QualityOutput struct {
-	Model        string    `json:"model"`
-	Champion     int       `json:"champion"`
-	From         time.Time `json:"from"`
-	End          time.Time `json:"end"`
-	Metric       string    `json:"metric"`
-	Predictions  int       `json:"predictions"` // that are old enough for a label
-	Labelled     int       `json:"labelled"`
-	Observed     float64   `json:"observed"` // 0 where it has no value, as Inconclusive then says
-	Baseline     float64   `json:"baseline"`
-	Limit        float64   `json:"limit"`
-	Inconclusive string    `json:"inconclusive,omitempty"`
-	Alert        bool      `json:"alert"`
-	Reason       string    `json:"reason,omitempty"`
+	Model       string    `json:"model"`
+	Champion    int       `json:"champion"`
+	From        time.Time `json:"from"`
+	End         time.Time `json:"end"`
+	Metric      string    `json:"metric"`
+	Predictions int       `json:"predictions"` // that are old enough for a label
+	Labelled    int       `json:"labelled"`
+	Observed    float64   `json:"observed"` // 0 where it has no value, as Inconclusive then says
+	// Lower and Upper bound the 95 % interval of Observed.
+	Lower        float64 `json:"lower,omitempty"`
+	Upper        float64 `json:"upper,omitempty"`
+	Baseline     float64 `json:"baseline"`
+	Limit        float64 `json:"limit"`
+	Inconclusive string  `json:"inconclusive,omitempty"`
+	Alert        bool    `json:"alert"`
+	Reason       string  `json:"reason,omitempty"`
+	Note         string  `json:"note,omitempty"` // why a value under the limit is no alert
+	// Estimated is the quality of all predictions of the window, without labels; nil: NoEstimate says why.
+	Estimated  *QualityEstimate `json:"estimated,omitempty"`
+	NoEstimate string           `json:"no_estimate,omitempty"`
+}
+
+// QualityEstimate is what labels would show if the champion's calibrated probabilities still hold: of a change in what
+// its inputs mean it knows nothing.
+type QualityEstimate struct {
+	Value float64 `json:"value"`
+	Lower float64 `json:"lower"` // of the 95 % interval
+	Upper float64 `json:"upper"`
+	Rows  int     `json:"rows"` // predictions that it is made from
 }
 
 // Quality compares predictions that labels have reached with what the champion had on its test rows. Unlabelled rows
-// are no negatives: too few labels are Inconclusive, and so is a metric that has no value on them.
+// are no negatives: too few labels are Inconclusive, and so is a metric that has no value on them. Beside it the quality
+// of all predictions is estimated; the spec says whether an estimate may alert where labels are too few.
 func (m *Monitors) Quality(ctx context.Context, in QualityInput) (QualityOutput, error) {
 	h := keepBeating(ctx)
 	defer h.stop()
@@ -58,29 +74,61 @@ func (m *Monitors) Quality(ctx context.Context, in QualityInput) (QualityOutput,
 		out.Inconclusive = fmt.Sprintf("version %d has no %s on its test rows", out.Champion, monitor.Metric)
 		return out, nil
 	}
-	out.Baseline = baseline
-	end := in.End.Add(-w.spec.Data.Labels.Delay.D()) // younger rows can't have their labels yet
-	logged, err := m.predictions(ctx, w, out.From, end, h.note)
+	// As far under the baseline as below_baseline says, of the baseline's size, since an R2 may be negative. Larger is
+	// better: a spec can't name another metric here.
+	out.Baseline, out.Limit = baseline, baseline-(1-monitor.BelowBaseline)*math.Abs(baseline)
+	logged, err := m.predictions(ctx, w, out.From, in.End, h.note)
 	if err != nil {
 		return out, err
 	}
-	y, p, err := m.join(ctx, w, logged, h.note)
-	if unknown, ok := errors.AsType[*inference.UnknownClass](err); ok {
-		out.Inconclusive = clip(fmt.Sprintf("labels that version %d can't predict: %v", out.Champion, unknown), maxText)
-		return out, nil
+	var scorer *inference.Model
+	if logged.Rows > 0 {
+		if scorer, err = m.scorer(ctx, w); err != nil {
+			return out, err
+		}
 	}
-	if err != nil {
+	if err := m.observe(ctx, w, logged.Before(in.End.Add(-w.spec.Data.Labels.Delay.D())), scorer, &out, h.note); err != nil {
 		return out, err
 	}
-	out.Predictions, out.Labelled = logged.Rows, len(y)
-	if out.Inconclusive = out.tooFew(monitor, w.spec.Data.Labels); out.Inconclusive != "" {
-		return out, nil
+	if err := m.estimate(ctx, w, logged, scorer, &out); err != nil {
+		return out, err
 	}
-	out.judge(evaluation.Metrics(w.spec.Task, len(w.signature.Classes), y, p, w.signature.Threshold)[monitor.Metric], monitor)
-	if out.Inconclusive == "" {
-		m.write(ctx, []timeseries.Point{out.point()})
+	out.judgeEstimate(monitor)
+	if p := out.point(); len(p.Fields) > 0 {
+		m.write(ctx, []timeseries.Point{p})
 	}
 	return out, nil
+}
+
+// observe measures the predictions that are old enough and have a label.
+func (m *Monitors) observe(ctx context.Context, w watched, old predictions.Window, scorer *inference.Model, out *QualityOutput, note func(any)) error {
+	rows, y, err := m.join(ctx, w, old, note)
+	if unknown, ok := errors.AsType[*inference.UnknownClass](err); ok {
+		out.Inconclusive = clip(fmt.Sprintf("labels that version %d can't predict: %v", out.Champion, unknown), maxText)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	out.Predictions, out.Labelled = old.Rows, len(y)
+	if out.Inconclusive = out.tooFew(w.spec.Monitor.Quality, w.spec.Data.Labels); out.Inconclusive != "" {
+		return nil
+	}
+	// The prediction is scored again from its logged features: the log keeps one score, a metric may need one a class.
+	p, err := scorer.PredictTable(old.Features.Select(rows))
+	if err != nil {
+		return permanent(ErrorData, err)
+	}
+	observed, err := evaluation.Observed(w.spec.Task, len(w.signature.Classes), y, p, w.signature.Threshold, out.Metric, 0, w.spec.Split.Seed)
+	switch {
+	case evaluation.NoValue(err):
+		out.Inconclusive = clip(fmt.Sprintf("%d labelled predictions can't tell: %v", out.Labelled, err), maxText)
+	case err != nil:
+		return permanent(ErrorData, err)
+	default:
+		out.judge(observed, w.spec.Monitor.Quality)
+	}
+	return nil
 }
 
 // tooFew says that the labels can't carry a judgement; "" : they can.
@@ -95,108 +143,40 @@ func (o *QualityOutput) tooFew(monitor spec.QualityMonitor, labels spec.Labels) 
 	return ""
 }
 
-// judge compares with the limit: as far under the baseline as below_baseline says, of the baseline's size, since an R2
-// may be negative. Larger is better: a spec can't name another metric here.
-func (o *QualityOutput) judge(observed float64, monitor spec.QualityMonitor) {
-	if math.IsNaN(observed) || math.IsInf(observed, 0) {
-		o.Inconclusive = fmt.Sprintf("%s has no value on %d labelled predictions", o.Metric, o.Labelled)
+// judge alerts on a value that is under the limit and whose interval leaves the baseline out: worse than is allowed by
+// the best guess, and worse than it was beyond what chance does on so many rows.
+func (o *QualityOutput) judge(observed evaluation.Interval, monitor spec.QualityMonitor) {
+	o.Observed, o.Lower, o.Upper = observed.Value, observed.Lower, observed.Upper
+	if o.Observed >= o.Limit {
 		return
 	}
-	o.Observed = observed
-	o.Limit = o.Baseline - (1-monitor.BelowBaseline)*math.Abs(o.Baseline)
-	if o.Alert = o.Observed < o.Limit; o.Alert {
-		o.Reason = fmt.Sprintf("%s: observed %.4f < %.4f (%.4g x the %.4f that version %d had on its test rows) on %d labelled predictions",
-			o.Metric, o.Observed, o.Limit, monitor.BelowBaseline, o.Baseline, o.Champion, o.Labelled)
+	if o.Upper >= o.Baseline {
+		o.Note = fmt.Sprintf("%s: observed %.4f is under the limit %.4f, but its 95 %% interval reaches up to %.4f, over the baseline %.4f: on %d labelled predictions that may be chance",
+			o.Metric, o.Observed, o.Limit, o.Upper, o.Baseline, o.Labelled)
+		return
 	}
+	o.Alert = true
+	o.Reason = fmt.Sprintf("%s: observed %.4f (95 %% interval %.4f to %.4f) < %.4f (%.4g x the %.4f that version %d had on its test rows) on %d labelled predictions",
+		o.Metric, o.Observed, o.Lower, o.Upper, o.Limit, monitor.BelowBaseline, o.Baseline, o.Champion, o.Labelled)
 }
 
+// point has what there is to draw: an estimate where nothing was observed; no field where there is neither.
 func (o *QualityOutput) point() timeseries.Point {
+	fields := map[string]float64{}
+	if o.Inconclusive == "" {
+		fields["observed"], fields["lower"], fields["upper"] = o.Observed, o.Lower, o.Upper
+	}
+	if e := o.Estimated; e != nil {
+		fields["estimated"], fields["estimated_lower"], fields["estimated_upper"], fields["estimated_rows"] = e.Value, e.Lower, e.Upper, float64(e.Rows)
+	}
+	if len(fields) > 0 {
+		fields["baseline"], fields["limit"], fields["alert"] = o.Baseline, o.Limit, number(o.Alert)
+		fields["labelled"], fields["predictions"] = float64(o.Labelled), float64(o.Predictions)
+	}
 	return timeseries.Point{
-		Measurement: "leanloop_quality", Time: o.End,
+		Measurement: "leanloop_quality", Time: o.End, Fields: finite(fields),
 		Tags: map[string]string{"model": o.Model, "version": strconv.Itoa(o.Champion), "metric": o.Metric},
-		Fields: finite(map[string]float64{
-			"observed": o.Observed, "baseline": o.Baseline, "limit": o.Limit, "labelled": float64(o.Labelled), "predictions": float64(o.Predictions),
-		}),
 	}
-}
-
-// join finds the label of each logged prediction among the accepted files.
-func (m *Monitors) join(ctx context.Context, w watched, logged predictions.Window, note func(any)) (y, p []float64, err error) {
-	if logged.Rows == 0 {
-		return nil, nil, nil
-	}
-	contract, err := m.Lake.contract(ctx, w.spec)
-	if err != nil {
-		return nil, nil, err
-	}
-	match := predictions.ColumnRow
-	if w.matchesPredictions() {
-		match = predictions.ColumnID
-	}
-	ids, _ := logged.Log.Column(match)
-	spell, wanted := w.spelling(contract), map[string]bool{}
-	names := make([]string, len(ids.Dict))
-	for code, id := range ids.Dict {
-		names[code] = spell(id)
-		wanted[names[code]] = true
-	}
-	truth, err := m.truth(ctx, w, contract, wanted, note)
-	if err != nil {
-		return nil, nil, err
-	}
-	var rows []int
-	for i, code := range ids.Codes {
-		if code < 0 {
-			continue
-		}
-		if label, known := truth[names[code]]; known {
-			rows, y = append(rows, i), append(y, label)
-		}
-	}
-	if len(rows) == 0 {
-		return nil, nil, nil
-	}
-	// The prediction is scored again from its logged features: the log keeps one score, a metric may need one a class.
-	scorer, err := m.scorer(ctx, w)
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err = scorer.PredictTable(logged.Features.Select(rows))
-	if err != nil {
-		return nil, nil, permanent(ErrorData, err)
-	}
-	return y, p, nil
-}
-
-func (w watched) matchesPredictions() bool { return w.spec.Data.Labels.Match == "prediction_id" }
-
-// labelColumn is the files' column that names a prediction.
-func (w watched) labelColumn() string {
-	if w.matchesPredictions() {
-		return predictions.ColumnID
-	}
-	return w.spec.Data.ID
-}
-
-// spelling makes ids comparable. Text is its own; a number that a file has as 20130101 may come in a request as
-// 20130101.0 or 2.0130101e7.
-func (w watched) spelling(contract *spec.Contract) func(id string) string {
-	same := func(id string) string { return id }
-	if contract == nil {
-		return same
-	}
-	for _, rule := range contract.Columns {
-		if rule.Name == w.labelColumn() && (rule.Type == dataset.Number.String() || rule.Type == dataset.Integer.String()) {
-			return func(id string) string {
-				v, err := strconv.ParseFloat(id, 64)
-				if err != nil {
-					return id
-				}
-				return strconv.FormatFloat(v, 'f', -1, 64)
-			}
-		}
-	}
-	return same
 }
 
 func (m *Monitors) scorer(ctx context.Context, w watched) (*inference.Model, error) {
@@ -213,60 +193,4 @@ func (m *Monitors) scorer(ctx context.Context, w watched) (*inference.Model, err
 		return nil, permanent(ErrorCorrupt, err)
 	}
 	return loaded, nil
-}
-
-// truth is the label of each wanted row that the files accepted since the champion was made have one for. As everywhere,
-// of two rows of one id the first that has a label stays.
-func (m *Monitors) truth(ctx context.Context, w watched, contract *spec.Contract, wanted map[string]bool, note func(any)) (map[string]float64, error) {
-	head, err := m.Lake.Index(w.model).Head(ctx)
-	if err != nil {
-		return nil, ledgerError(err)
-	}
-	out := map[string]float64{}
-	for _, f := range head.State.Files {
-		if !f.AcceptedAt.After(w.version.RegisteredAt) {
-			continue
-		}
-		t, err := m.Lake.readFile(ctx, w.spec, contract, dataset.SnapshotFile{SHA256: f.SHA256, Source: f.Source}, note)
-		if err != nil {
-			return nil, err
-		}
-		if err := w.labels(t, w.spelling(contract), wanted, out); err != nil {
-			return nil, fmt.Errorf("%s: %w", f.Source, err)
-		}
-	}
-	return out, nil
-}
-
-// labels adds the labels of the wanted rows of one file.
-func (w watched) labels(t *dataset.Table, spell func(string) string, wanted map[string]bool, into map[string]float64) error {
-	ids, ok := t.Column(w.labelColumn())
-	if !ok {
-		return nil // rows that name no prediction label none: without an id that is every file of a data set
-	}
-	target, ok := t.Column(w.spec.Data.Target)
-	if !ok {
-		return permanent(ErrorData, fmt.Errorf("no target column %s: the file has %v", w.spec.Data.Target, t.Names()))
-	}
-	text := inference.Labeller(ids)
-	var rows []int
-	var names []string
-	for i := range t.Rows {
-		if ids.Null(i) || target.Null(i) {
-			continue
-		}
-		if name := spell(text(i)); wanted[name] {
-			rows, names = append(rows, i), append(names, name)
-		}
-	}
-	y, err := w.signature.Targets(t.Select(rows))
-	if err != nil {
-		return err
-	}
-	for i, name := range names {
-		if _, taken := into[name]; !taken {
-			into[name] = y[i]
-		}
-	}
-	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/leanloop/leanloop/internal/evaluation"
 	"github.com/leanloop/leanloop/internal/spec"
 )
 
@@ -97,37 +98,64 @@ func TestAMetricWithoutAValueIsInconclusive(t *testing.T) {
 	w := observed(t, func(int, flight) string { return "0" })
 	v, _ := w.head().State.Version(1)
 	require.Contains(t, v.Metrics, "f1")
-	w.apply("quality: {window: 72h, min_rows: 20}", "quality: {window: 72h, min_rows: 20, metric: roc_auc}")
+	w.apply("quality: {window: 72h, min_rows: 20}", "quality: {window: 72h, min_rows: 20, metric: roc_auc, estimate: off}")
 	out := w.quality() // one class only
-	require.Contains(t, out.Inconclusive, "roc_auc has no value on 100 labelled predictions")
+	require.Contains(t, out.Inconclusive, "100 labelled predictions can't tell: roc_auc on 100 rows has no value (the rows have one class only)")
 	require.False(t, out.Alert)
 	require.Zero(t, out.Observed)
 	require.Empty(t, w.metrics.Points())
 }
 
-func TestAMetricThatTheChampionNeverHadIsInconclusive(t *testing.T) {
-	o := QualityOutput{Metric: "f1", Labelled: 5}
-	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
-		o.judge(v, spec.QualityMonitor{BelowBaseline: 0.95})
-		require.False(t, o.Alert)
-		require.NotEmpty(t, o.Inconclusive)
-		requireSmall(t, o, 1<<10)
+func TestAMetricThatHardlyHasAValueIsInconclusive(t *testing.T) {
+	w := observed(t, func(i int, _ flight) string { return fmt.Sprint(number(i == 7)) })
+	w.apply("quality: {window: 72h, min_rows: 20}", "quality: {window: 72h, min_rows: 20, metric: recall}")
+	out := w.quality()
+	require.Contains(t, out.Inconclusive, "resamples have no value (no row is positive)", "one positive row tells nothing")
+	require.False(t, out.Alert)
+}
+
+func TestQualityAlertsUnderItsLimitAndBeyondChance(t *testing.T) {
+	for _, c := range []struct {
+		name                             string
+		baseline, observed, lower, upper float64
+		below                            float64
+		alert, noted                     bool
+	}{
+		{"at the limit", 0.8, 0.76, 0.74, 0.78, 0.95, false, false},
+		{"under it, and the interval leaves the baseline out", 0.8, 0.7599, 0.74, 0.7999, 0.95, true, false},
+		{"under it, and the interval has the baseline in it", 0.8, 0.7599, 0.7, 0.8, 0.95, false, true},
+		{"over it, though surely worse than it was", 0.8, 0.77, 0.765, 0.775, 0.95, false, false},
+		{"better than it was", 0.8, 0.9, 0.88, 0.92, 0.95, false, false},
+		{"a limit that is the baseline", 0.8, 0.79, 0.785, 0.795, 1, true, false},
+		{"a baseline of 0", 0, 0, 0, 0, 0.95, false, false},
+		{"an R2 that was negative and is the same", -0.5, -0.5, -0.6, -0.4, 0.95, false, false},
+		{"an R2 that was negative and is within its share", -0.5, -0.52, -0.53, -0.51, 0.95, false, false},
+		{"an R2 that was negative and is worse", -0.5, -0.53, -0.54, -0.52, 0.95, true, false},
+		{"an R2 that was negative and isn't", -0.5, 0.1, 0, 0.2, 0.95, false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o := QualityOutput{Metric: "f1", Baseline: c.baseline, Limit: c.baseline - (1-c.below)*math.Abs(c.baseline), Labelled: 5}
+			o.judge(evaluation.Interval{Value: c.observed, Lower: c.lower, Upper: c.upper}, spec.QualityMonitor{BelowBaseline: c.below})
+			require.Equal(t, c.alert, o.Alert, "limit %v", o.Limit)
+			require.Equal(t, c.alert, o.Reason != "")
+			require.Equal(t, c.noted, o.Note != "")
+			require.Equal(t, []float64{c.observed, c.lower, c.upper}, []float64{o.Observed, o.Lower, o.Upper})
+		})
 	}
 }
 
-func TestQualityIsJudgedAgainstAShareOfTheBaseline(t *testing.T) {
-	for _, c := range []struct {
-		metric             string
-		baseline, observed float64
-		alert              bool
-	}{
-		{"f1", 0.8, 0.76, false}, {"f1", 0.8, 0.7599, true}, {"f1", 0.8, 0.9, false}, {"f1", 0, 0, false},
-		{"r2", -0.5, -0.5, false}, {"r2", -0.5, -0.52, false}, {"r2", -0.5, -0.53, true}, {"r2", -0.5, 0.1, false},
+func TestQualityHasItsInterval(t *testing.T) {
+	w := observed(t, truly)
+	out := w.quality()
+	require.Less(t, out.Lower, out.Observed)
+	require.Less(t, out.Observed, out.Upper)
+	require.Equal(t, out, w.quality(), "the same each time")
+	fields := w.metrics.Points()[0].Fields
+	for name, want := range map[string]float64{
+		"observed": out.Observed, "lower": out.Lower, "upper": out.Upper, "baseline": out.Baseline, "limit": out.Limit,
+		"labelled": 100, "predictions": 100, "alert": 0, "estimated": out.Estimated.Value, "estimated_rows": 100,
 	} {
-		o := QualityOutput{Metric: c.metric, Baseline: c.baseline}
-		o.judge(c.observed, spec.QualityMonitor{BelowBaseline: 0.95})
-		require.Equal(t, c.alert, o.Alert, "%s: observed %v, baseline %v, limit %v", c.metric, c.observed, c.baseline, o.Limit)
-		require.Equal(t, c.alert, o.Reason != "")
+		require.Equal(t, want, fields[name], name)
 	}
 }
 

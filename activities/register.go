@@ -114,12 +114,18 @@ func (r *Registrar) collect(ctx context.Context, in RegisterInput, dir string) (
 		}
 		content[name] = raw
 	}
-	metrics := in.Evaluate.Files[fileMetrics]
-	raw, err := getVerified(ctx, r.Lake.Store, in.Evaluate.Prefix+metrics.SHA256+".json", metrics)
-	if err != nil {
-		return nil, err
+	for name, want := range in.Evaluate.Files {
+		raw, err := getVerified(ctx, r.Lake.Store, in.Evaluate.Prefix+want.SHA256+".json", want)
+		if err != nil {
+			return nil, err
+		}
+		if name == fileProfile {
+			if raw, err = withAnswers(content[fileProfile], raw); err != nil {
+				return nil, permanent(ErrorCorrupt, fmt.Errorf("%s: %w", fileProfile, err))
+			}
+		}
+		content[name] = raw
 	}
-	content[fileMetrics] = raw
 	m, err := r.Lake.Spec(ctx, in.Model, in.Spec)
 	if err != nil {
 		return nil, err

@@ -28,7 +28,7 @@ func TestRegisteringTwiceGrantsOneNumber(t *testing.T) {
 	require.Equal(t, s.Digest, v.Snapshot)
 	m, err := registry.OpenArtifact(t.Context(), w.store, theModel, v.Artifact)
 	require.NoError(t, err)
-	for _, name := range []string{fileModel, fileSignature, fileTrained, fileReference, fileProfile, fileMetrics, fileCard} {
+	for _, name := range []string{fileModel, fileSignature, fileTrained, fileProfile, fileMetrics, fileCalibration, fileCard} {
 		require.Contains(t, m.Files, name)
 	}
 }

@@ -1,16 +1,12 @@
 package activities
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
-
-	"github.com/klauspost/compress/gzip"
 
 	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/spec"
@@ -19,17 +15,14 @@ import (
 
 // Names of the files that an attempt writes and an artifact holds.
 const (
-	fileModel     = "model.json"
-	fileSignature = "signature.json"
-	fileTrained   = "trained.keys"     // keys of the rows it was trained on, validation included
-	fileReference = "reference.csv.gz" // a sample of the training rows: what drift compares with
-	fileProfile   = "profile.json"     // of the training rows
-	fileMetrics   = "metrics.json"
-	fileCard      = "card.md"
+	fileModel       = "model.json"
+	fileSignature   = "signature.json"
+	fileTrained     = "trained.keys" // keys of the rows it was trained on, validation included
+	fileProfile     = "profile.json" // what drift compares with: a reference
+	fileMetrics     = "metrics.json"
+	fileCalibration = "calibration.json" // what makes probabilities of scores
+	fileCard        = "card.md"
 )
-
-// referenceRows bounds the sample that drift compares with.
-const referenceRows = 20_000
 
 // TrainInput is one attempt. Token names the only folder it may write to.
 type TrainInput struct {
@@ -195,16 +188,12 @@ func (t *Trainer) commit(ctx context.Context, rows *snapshotRows, in training.In
 	if err != nil {
 		return err
 	}
-	profile, err := json.Marshal(dataset.NewProfile(in.Train, dataset.ProfileOptions{}))
+	profile, err := trainingProfile(in)
 	if err != nil {
 		return permanent(ErrorTrainInput, err)
 	}
-	reference, err := referenceOf(rows, in)
-	if err != nil {
-		return err
-	}
 	for name, raw := range map[string][]byte{
-		fileModel: made.ModelJSON, fileSignature: signature, fileTrained: keys, fileProfile: profile, fileReference: reference,
+		fileModel: made.ModelJSON, fileSignature: signature, fileTrained: keys, fileProfile: profile,
 	} {
 		if err := create(ctx, t.Lake.Store, out.Prefix+name, raw); err != nil {
 			return err
@@ -212,47 +201,6 @@ func (t *Trainer) commit(ctx context.Context, rows *snapshotRows, in training.In
 		out.Files[name] = digestOf(raw)
 	}
 	return nil
-}
-
-// referenceOf samples the training rows: those with the smallest keys, which is a random choice that is the same each
-// time.
-func referenceOf(rows *snapshotRows, in training.Input) ([]byte, error) {
-	chosen := make([]int, in.Train.Rows)
-	for i := range chosen {
-		chosen[i] = i
-	}
-	if len(chosen) > referenceRows {
-		key := func(i int) uint64 { return rows.Prepared.Keys[rows.Parts.Train[i]] }
-		slices.SortFunc(chosen, func(a, b int) int {
-			switch ka, kb := key(a), key(b); {
-			case ka < kb:
-				return -1
-			case ka > kb:
-				return 1
-			default:
-				return a - b
-			}
-		})
-		chosen = chosen[:referenceRows]
-		slices.Sort(chosen)
-	}
-	features, err := in.Train.Project(rows.Features)
-	if err != nil {
-		return nil, err
-	}
-	return gzipCSV(features.Select(chosen))
-}
-
-func gzipCSV(t *dataset.Table) ([]byte, error) {
-	var buf bytes.Buffer
-	z := gzip.NewWriter(&buf)
-	if err := dataset.WriteCSV(z, t); err != nil {
-		return nil, err
-	}
-	if err := z.Close(); err != nil {
-		return nil, err
-	}
-	return buf.Bytes(), nil
 }
 
 func newestEvent(m *spec.Model, rows *snapshotRows) time.Time {

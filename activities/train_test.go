@@ -39,7 +39,7 @@ func TestAnAttemptCommitsWhatItMade(t *testing.T) {
 	require.InDelta(t, out.Seconds, out.Cost, 1e-9, "3600 an hour is 1 a second")
 	require.True(t, w.now.After(started))
 	require.Contains(t, out.Metrics, "log_loss")
-	for _, name := range []string{fileModel, fileSignature, fileTrained, fileProfile, fileReference} {
+	for _, name := range []string{fileModel, fileSignature, fileTrained, fileProfile} {
 		require.Equal(t, out.Files[name], digestOf(w.read(out.Prefix+name)), name)
 	}
 	require.Equal(t, "runs/flights/000000000001/attempts/001-abcdef01/output/", out.Prefix, "below its own token")
@@ -259,25 +259,4 @@ func TestAWorkerThatStopsPreemptsTheAttempt(t *testing.T) {
 	require.NotContains(t, err.Error(), "the worker was stopped")
 	_, err = tryIn(t, env, f, true)
 	requireType(t, ErrorPreempted, err)
-}
-
-func TestTheReferenceIsASampleThatIsTheSameEachTime(t *testing.T) {
-	rows := &snapshotRows{Prepared: &dataset.Prepared{}, Parts: &dataset.Parts{}, Features: []string{"x"}}
-	values := make([]float64, referenceRows+500)
-	for i := range values {
-		values[i] = float64(i)
-		rows.Parts.Train = append(rows.Parts.Train, i)
-		rows.Prepared.Keys = append(rows.Prepared.Keys, uint64(i)*0x9e3779b97f4a7c15)
-	}
-	in := training.Input{Train: &dataset.Table{Rows: len(values), Columns: []dataset.Column{{Name: "x", Kind: dataset.Number, Floats: values}}}}
-	first, err := referenceOf(rows, in)
-	require.NoError(t, err)
-	again, err := referenceOf(rows, in)
-	require.NoError(t, err)
-	require.Equal(t, first, again)
-	table, info, _, err := dataset.Read(t.Context(), bytes.NewReader(first), dataset.ReadOptions{Name: "reference.csv.gz"})
-	require.NoError(t, err)
-	require.Equal(t, referenceRows, info.Rows)
-	x, _ := table.Column("x")
-	require.Greater(t, x.Floats[referenceRows-1], float64(referenceRows), "from all of it, not the first rows")
 }

@@ -206,7 +206,9 @@ func (w *world) driftWindows(ctx context.Context) ([]demoDrift, error) {
 	prefix := "monitor/" + w.model() + "/drift/"
 	var keys []string
 	err := w.store.List(ctx, prefix, func(i objectstore.Info) error {
-		keys = append(keys, i.Key)
+		if strings.HasSuffix(i.Key, ".json") { // the page of a window lies beside its result
+			keys = append(keys, i.Key)
+		}
 		return nil
 	})
 	if err != nil {

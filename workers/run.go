@@ -118,7 +118,7 @@ func newActivities(c *config, store objectstore.Store, landing objectstore.Bucke
 		registrar: &activities.Registrar{Lake: lake},
 		traffic:   &activities.Traffic{Lake: lake},
 		measurer:  &activities.Measurer{},
-		monitors:  &activities.Monitors{Lake: lake},
+		monitors:  &activities.Monitors{Lake: lake, Bucket: c.Bucket},
 		messenger: &activities.Messenger{Lake: lake, Notifier: notifier, RunURL: link},
 	}
 	h.runs = &activities.Runs{Lake: lake, Executions: temporalx.Executions{Client: temporal}, Traffic: h.traffic}

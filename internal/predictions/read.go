@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"time"
 
 	"github.com/leanloop/leanloop/internal/dataset"
@@ -46,6 +47,26 @@ type Window struct {
 	Features *dataset.Table // the version's features, by their own names
 	Rows     int            // of the tables
 	Answered int            // rows in the log; more than Rows where the window was sampled down to MaxRows
+}
+
+// Before is the part of the window that was answered before t. Answered is then the sample's rows, since those left out
+// of it were not looked at.
+func (w Window) Before(t time.Time) Window {
+	if w.Rows == 0 {
+		return w
+	}
+	at, ok := w.Log.Column(ColumnTime)
+	if !ok {
+		return Window{}
+	}
+	keep := inWindow(at.Times, time.Unix(0, math.MinInt64), t)
+	if len(keep) == w.Rows {
+		return w
+	}
+	if len(keep) == 0 {
+		return Window{}
+	}
+	return Window{Log: w.Log.Select(keep), Features: w.Features.Select(keep), Rows: len(keep), Answered: len(keep)}
 }
 
 // Read gathers a window. One that is too large for memory is sampled by the predictions' ids, so that the same log gives
