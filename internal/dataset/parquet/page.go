@@ -183,8 +183,10 @@ func (c *Cursor) body(w *Workspace, h *pageHeader, page *buffer, raw int32, code
 		return nil, err
 	}
 	c.at += int64(h.packed)
-	if sum := crc32.ChecksumIEEE(packed); h.checked && sum != h.crc {
-		return nil, damaged(fmt.Sprintf("a page with checksum %08x", sum), fmt.Sprintf("%08x, as its header says", h.crc))
+	if h.checked {
+		if sum := crc32.ChecksumIEEE(packed); sum != h.crc {
+			return nil, damaged(fmt.Sprintf("a page with checksum %08x", sum), fmt.Sprintf("%08x, as its header says", h.crc))
+		}
 	}
 	if codec == uncompressed {
 		return b, nil
