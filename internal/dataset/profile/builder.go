@@ -184,7 +184,8 @@ func (c *Column) countDistinct() {
 // finish is the column.
 func (b *numberBuilder) finish(out *Column) {
 	out.Count, out.Nulls = b.moments.n, b.rows-b.moments.n
-	out.moments, out.sketch, out.registers = b.moments, b.counter.sketch(), slices.Clone(b.counter.registers)
+	out.moments = b.moments
+	out.sketch, out.registers = b.counter.sketch()
 	if b.moments.n > 0 {
 		out.Numbers = &Numbers{Min: numberOf(b.low), Max: numberOf(b.high)}
 	}

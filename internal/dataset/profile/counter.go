@@ -5,14 +5,16 @@ import (
 	"slices"
 )
 
-// counter is a sketch that is being filled, in an open-addressing table of its buckets that is at most half full, with
-// the registers of its distinct numbers once the sketch no longer tells them apart.
+// counter is a sketch that is being filled, in an open-addressing table of its buckets, with the registers of its
+// distinct numbers once the sketch no longer tells them apart.
+//
+// Once it is coarse it takes some more buckets than the sketch is allowed, so that it is made coarser seldom and then
+// by much. Its shift is never greater than the sketch's is in the end.
 type counter struct {
 	limits    limits
 	shift     uint
 	used      int
 	slots     []slot // a power of 2
-	to        uint   // a hash shifted right by this is a slot
 	registers []byte // nil at shift 0
 }
 
@@ -22,33 +24,34 @@ type slot struct {
 }
 
 const (
-	// noBucket marks an empty slot: it is no finite number's key at any shift.
+	// noBucket marks an empty slot: it is no finite number's at any shift.
 	noBucket = ^uint64(0)
-	// startSlots is how many slots a counter begins with: most columns of categories and flags need no more.
-	startSlots = 128
+	// fewestSlots is how many slots a counter begins with: most flags and codes need no more.
+	fewestSlots = 128
 	// spread is 2^64 by the golden ratio (Knuth's multiplicative hashing).
 	spread = 0x9e3779b97f4a7c15
 )
 
 func newCounter(l limits) *counter {
 	c := &counter{limits: l}
-	c.clear(startSlots)
+	c.clear(fewestSlots)
 	return c
 }
 
-// slotsFor is how many slots a table of that many buckets, and one more, has.
-func slotsFor(buckets int) int { return 1 << bits.Len(uint(2*buckets+1)) }
-
-// clear empties the table and gives it that many slots.
+// clear empties the counter and gives it that many slots.
 func (c *counter) clear(slots int) {
-	if len(c.slots) != slots {
-		c.slots = make([]slot, slots)
-	}
+	c.slots, c.used = make([]slot, slots), 0
 	for i := range c.slots {
-		c.slots[i] = slot{bucket: noBucket}
+		c.slots[i].bucket = noBucket
 	}
-	c.to = uint(keyBits - bits.Len(uint(slots-1)))
-	c.used = 0
+}
+
+// most is how many buckets the counter takes.
+func (c *counter) most() int {
+	if c.shift == 0 {
+		return c.limits.buckets
+	}
+	return c.limits.buckets + c.limits.buckets/4
 }
 
 // add counts keys.
@@ -61,11 +64,11 @@ func (c *counter) add(keys []uint64) {
 	}
 }
 
-// fill counts keys until one of them changed the table's size or shift, and says how many it took.
+// fill counts keys until the table has changed, and says how many it took.
 func (c *counter) fill(keys []uint64) int {
 	slots := c.slots
 	mask := uint64(len(slots) - 1)
-	shift, to := c.shift&(keyBits-1), c.to&(keyBits-1)
+	shift, to := c.shift&(keyBits-1), (keyBits-uint(bits.Len64(mask)))&(keyBits-1) // bounded, for the compiler's shifts
 	for n, key := range keys {
 		bucket := key >> shift
 		i := bucket * spread >> to
@@ -77,8 +80,8 @@ func (c *counter) fill(keys []uint64) int {
 			}
 			if s.bucket == noBucket {
 				*s = slot{bucket: bucket, count: 1}
-				if c.used++; c.used > c.limits.buckets || 2*c.used > len(slots) {
-					c.makeRoom()
+				c.used++
+				if c.makeRoom() {
 					return n + 1
 				}
 				break
@@ -89,45 +92,71 @@ func (c *counter) fill(keys []uint64) int {
 	return len(keys)
 }
 
-// makeRoom enlarges the table, or where the limit is passed raises the shift.
-func (c *counter) makeRoom() {
-	s := c.sketch()
-	if by := shiftWithin(s.buckets, c.limits.buckets); by > 0 {
+// makeRoom reports whether the table was full, and has become larger or its shift greater.
+func (c *counter) makeRoom() bool {
+	switch {
+	case c.used > c.most():
+		buckets := c.buckets()
 		if c.registers == nil {
 			c.registers = make([]byte, 1<<c.limits.precision)
-			enterKeys(c.registers, s.buckets)
+			enterKeys(c.registers, buckets)
 		}
-		s.coarsen(by)
-		c.shift = s.shift
+		c.rebuild(len(c.slots), shiftWithin(buckets, c.limits.buckets))
+	case 3*c.used > 2*len(c.slots): // a smaller table, searched twice now and then, beats one that leaves the cache
+		c.rebuild(2*len(c.slots), 0)
+	default:
+		return false
 	}
-	c.clear(slotsFor(min(2*c.used, c.limits.buckets)))
-	mask := uint64(len(c.slots) - 1)
-	for n, bucket := range s.buckets {
-		i := bucket * spread >> c.to
-		for ; c.slots[i&mask].bucket != noBucket; i++ {
-		}
-		c.slots[i&mask] = slot{bucket: bucket, count: s.counts[n]}
-	}
-	c.used = len(s.buckets)
+	return true
 }
 
-// sketch is what was counted.
-func (c *counter) sketch() sketch {
-	found := make([]slot, 0, c.used)
+// rebuild moves the counts to a table of that many slots.
+func (c *counter) rebuild(slots int, by uint) {
+	old := c.slots
+	c.clear(slots)
+	c.shift += by
+	for _, s := range old {
+		if s.bucket == noBucket {
+			continue
+		}
+		to := c.find(s.bucket >> by)
+		if to.bucket == noBucket {
+			c.used++
+			to.bucket = s.bucket >> by
+		}
+		to.count += s.count
+	}
+}
+
+// find is the bucket's slot, or the empty one that it would take.
+func (c *counter) find(bucket uint64) *slot {
+	mask := uint64(len(c.slots) - 1)
+	i := bucket * spread >> (keyBits - uint(bits.Len64(mask))) & mask
+	for c.slots[i].bucket != bucket && c.slots[i].bucket != noBucket {
+		i = (i + 1) & mask
+	}
+	return &c.slots[i]
+}
+
+// buckets are those that aren't empty, ascending.
+func (c *counter) buckets() []uint64 {
+	out := make([]uint64, 0, c.used)
 	for _, s := range c.slots {
 		if s.bucket != noBucket {
-			found = append(found, s)
+			out = append(out, s.bucket)
 		}
 	}
-	slices.SortFunc(found, func(a, b slot) int {
-		if a.bucket < b.bucket {
-			return -1
-		}
-		return 1
-	})
-	s := sketch{shift: c.shift, buckets: make([]uint64, len(found)), counts: make([]int64, len(found))}
-	for i, f := range found {
-		s.buckets[i], s.counts[i] = f.bucket, f.count
+	slices.Sort(out)
+	return out
+}
+
+// sketch is what was counted, and the registers where it doesn't tell its numbers apart.
+func (c *counter) sketch() (sketch, []byte) {
+	s := sketch{shift: c.shift, buckets: c.buckets()}
+	s.counts = make([]int64, len(s.buckets))
+	for i, bucket := range s.buckets {
+		s.counts[i] = c.find(bucket).count
 	}
-	return s
+	s.fit(c.limits.buckets)
+	return s, slices.Clone(c.registers)
 }
