@@ -61,13 +61,18 @@ func inner(edges []float64) []float64 {
 // quantile is NumPy's linear quantile to the bit, since values lie on these edges: it interpolates from the nearer
 // end. The conversions keep compilers from fusing a multiplication with an addition, which rounds differently.
 func quantile(sorted []float64, q float64) float64 {
-	at := float64(float64(len(sorted)-1) * q)
+	return quantileOf(len(sorted), q, func(rank int) float64 { return sorted[rank] })
+}
+
+// quantileOf is quantile of n values, given by their ranks from 0.
+func quantileOf(n int, q float64, ranked func(int) float64) float64 {
+	at := float64(float64(n-1) * q)
 	low := int(at)
-	if low >= len(sorted)-1 {
-		return sorted[len(sorted)-1]
+	if low >= n-1 {
+		return ranked(n - 1)
 	}
 	share := at - float64(low)
-	a, b := sorted[low], sorted[low+1]
+	a, b := ranked(low), ranked(low+1)
 	gap := b - a
 	switch {
 	case math.IsInf(gap, 0): // too far apart for a float64

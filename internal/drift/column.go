@@ -9,11 +9,21 @@ import (
 )
 
 // scratch is what a goroutine reuses from column to column.
-type scratch struct{}
+type scratch struct {
+	digester digester
+	seconds  [2][]float64
+}
 
 // tableEvidence takes a column of both tables apart.
-func tableEvidence(name string, ref, cur *dataset.Column, _ *scratch) evidence {
+func tableEvidence(name string, ref, cur *dataset.Column, s *scratch) evidence {
 	e := evidence{name: name, numeric: numericPair(ref, cur)}
+	if e.numeric && ref.Len()+cur.Len() >= largeSamples {
+		if d, ok := s.digester.digest(s.numbers(ref, 0), s.numbers(cur, 1)); ok {
+			e.numbers, e.refSize, e.curSize = d, int64(d.n), int64(d.m)
+			e.refMissing, e.curMissing = int64(ref.Len()-d.n), int64(cur.Len()-d.m)
+			return e
+		}
+	}
 	a, b := valuesOf(ref, e.numeric), valuesOf(cur, e.numeric)
 	e.ref, e.cur = a.categories, b.categories
 	e.refSize, e.refMissing, e.curSize, e.curMissing = a.size(), a.missing, b.size(), b.missing
@@ -21,6 +31,23 @@ func tableEvidence(name string, ref, cur *dataset.Column, _ *scratch) evidence {
 		e.numbers = merge(a.numbers, b.numbers)
 	}
 	return e
+}
+
+// numbers are a side's numbers, missing ones among them as NaN. A column of numbers is not copied.
+func (s *scratch) numbers(c *dataset.Column, side int) []float64 {
+	if c.Kind != dataset.Timestamp {
+		return c.Floats
+	}
+	out := slices.Grow(s.seconds[side][:0], len(c.Times))
+	for _, t := range c.Times {
+		x := math.NaN()
+		if t != dataset.NullTime {
+			x = float64(t) / 1e9
+		}
+		out = append(out, x)
+	}
+	s.seconds[side] = out
+	return out
 }
 
 // The types of columns, as ColumnResult names them.
