@@ -38,6 +38,17 @@ func parseNumber(cell []byte) (float64, bool) {
 	return v, err == nil
 }
 
+// parseAs parses a cell of a numeric kind.
+func parseAs(k Kind, cell []byte) (float64, bool) {
+	switch k {
+	case Integer:
+		return parseInteger(cell)
+	case Boolean:
+		return parseBoolean(cell)
+	}
+	return parseNumber(cell)
+}
+
 // parseInteger takes whole numbers up to 2^53 in magnitude, however they are written: pandas writes 3.0 in a column
 // that has nulls.
 func parseInteger(cell []byte) (float64, bool) {
@@ -60,25 +71,41 @@ func parseBoolean(cell []byte) (float64, bool) {
 // digits, and an optional zone Z or ±hh:mm; UTC without one. The result is in Unix nanoseconds, so years are 1678
 // to 2261. Other orders (02/01/2006) are ambiguous and refused.
 func parseTimestamp(cell []byte) (int64, bool) {
-	if len(cell) < 10 || cell[4] != '-' || cell[7] != '-' {
+	if len(cell) < 10 {
+		return 0, false
+	}
+	date, ok := parseDate(cell[:10])
+	if !ok {
+		return 0, false
+	}
+	return parseClock(date, cell[10:])
+}
+
+// parseDate is the Unix seconds of 2006-01-02.
+func parseDate(cell []byte) (int64, bool) {
+	if cell[4] != '-' || cell[7] != '-' {
 		return 0, false
 	}
 	year, month, day := digits(cell[0:4]), digits(cell[5:7]), digits(cell[8:10])
 	if year < 1678 || year > 2261 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month) {
 		return 0, false
 	}
-	date := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC).Unix()
-	if len(cell) == 10 {
+	return time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC).Unix(), true
+}
+
+// parseClock is the instant that what follows a date, which may be nothing, says, in Unix nanoseconds.
+func parseClock(date int64, cell []byte) (int64, bool) {
+	if len(cell) == 0 {
 		return date * 1e9, true
 	}
-	if len(cell) < 19 || (cell[10] != 'T' && cell[10] != ' ') || cell[13] != ':' || cell[16] != ':' {
+	if len(cell) < 9 || (cell[0] != 'T' && cell[0] != ' ') || cell[3] != ':' || cell[6] != ':' {
 		return 0, false
 	}
-	hour, minute, second := digits(cell[11:13]), digits(cell[14:16]), digits(cell[17:19])
+	hour, minute, second := digits(cell[1:3]), digits(cell[4:6]), digits(cell[7:9])
 	if hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59 {
 		return 0, false
 	}
-	nanos, rest, ok := fraction(cell[19:])
+	nanos, rest, ok := fraction(cell[9:])
 	if !ok {
 		return 0, false
 	}
@@ -144,6 +171,27 @@ func daysIn(year, month int) int {
 		return 28
 	}
 	return 31
+}
+
+// looksInteger reports whether a cell is written as a whole number.
+func looksInteger(cell []byte) bool {
+	cell = bytes.TrimPrefix(cell, []byte{'-'})
+	for _, b := range cell {
+		if b < '0' || b > '9' {
+			return false
+		}
+	}
+	return len(cell) > 0
+}
+
+// looksNumber reports whether a cell is written as a quantity. Long runs of digits are names (card and tracking
+// numbers): as numbers they would lose their last digits.
+func looksNumber(cell []byte) bool {
+	v, ok := parseNumber(cell)
+	if !ok || !plainNumber(cell) {
+		return false
+	}
+	return math.Abs(v) <= maxInteger || !looksInteger(cell)
 }
 
 // plainNumber reports whether a number is written as people write quantities: no plus sign and no leading zero, so

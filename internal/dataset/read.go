@@ -1,12 +1,9 @@
 package dataset
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/leanloop/leanloop/internal/spec"
 )
@@ -21,6 +18,9 @@ type ReadOptions struct {
 	Keep     int                          // offending rows listed per failure; 0: DefaultKeep
 	Workers  int                          // goroutines that parse; 0: GOMAXPROCS; 1: everything in the caller's
 	TempDir  string                       // for what has to be read twice and can be read once; "": the system's
+
+	block  int  // bytes of text that are parsed at once, for tests; 0: blockBytes
+	strict bool // every row is read by the cutter, for tests
 }
 
 // Info is what is known of the object once it was read.
@@ -29,211 +29,145 @@ type Info struct {
 	Bytes   int64             // as stored
 	Rows    int               // below the header
 	Ignored []string          // columns that the contract doesn't list
-	Columns []spec.ColumnRule // names and kinds of the table's columns; nil before they were known
+	Columns []spec.ColumnRule // names and kinds of the table's columns; nil where they didn't come to be known
 }
 
 // progressEvery is how many rows lie between two calls of Progress.
 const progressEvery = 1 << 14
 
-// Read reads a table in one pass over the stored bytes, hashing them as they come.
+// Read reads a whole table: Scan into memory.
 //
 // What makes the bytes no table is a *FormatError, with Info complete and what the Report had found until then. A cell
 // that isn't of its declared type, a required column that is missing and, in a strict contract, one that isn't listed
 // go to the Report; such cells are null in the table. With a contract, columns it doesn't list are read past, so
 // that a column which appears one day never becomes a feature by itself, and an optional column that is missing is
 // all null. Any other error is the reader's or the context's, and reading again may help.
-func Read(ctx context.Context, r io.Reader, o ReadOptions) (*Table, Info, *Report, error) {
-	o.Limits = o.Limits.withDefaults()
-	o.Keep = cmp.Or(o.Keep, DefaultKeep)
-	report := &Report{Name: o.Name}
-	source := newSource(ctx, o.Name, r)
-	table, info, err := readTable(source, o, report)
-	if err != nil {
-		err = source.explain(err)
-	}
-	var format *FormatError
-	if err == nil || errors.As(err, &format) {
-		if drained := source.drain(o.Limits.Bytes); drained != nil {
-			return nil, info, report, drained
+//
+// Without a contract, and for Parquet, r may be needed twice: an io.Seeker is asked to go back, anything else is copied
+// to a temporary file while it is read.
+func Read(ctx context.Context, r io.Reader, o ReadOptions) (t *Table, info Info, report *Report, err error) {
+	src, done := streamed(r, o)
+	defer func() {
+		if failed := done(); err == nil && failed != nil {
+			t, err = nil, fmt.Errorf("read %s: %w", o.Name, failed)
 		}
-		info.SHA256 = source.digest()
-	}
-	info.Bytes = source.bytes
-	report.Rows = int64(info.Rows)
+	}()
+	var c collector
+	info, report, err = Scan(ctx, src, o, &c)
 	if err != nil {
 		return nil, info, report, err
 	}
-	return table, info, report, nil
+	return c.table(), info, report, nil
 }
 
-// readTable is Read without the hash.
-func readTable(source *source, o ReadOptions, report *Report) (*Table, Info, error) {
-	var info Info
-	if o.Format == "" {
-		format, err := FormatOf(o.Name)
-		if err != nil {
-			return nil, info, err
+// streamed is a Source of a stream, and what frees it.
+func streamed(r io.Reader, o ReadOptions) (Source, func() error) {
+	if seeker, ok := r.(io.ReadSeeker); ok {
+		if at, err := seeker.Seek(0, io.SeekCurrent); err == nil {
+			return &rewound{from: seeker, at: at}, func() error { return nil }
 		}
-		o.Format = format
 	}
-	text, done, err := source.open(o.Format, o.Limits)
-	if err != nil {
-		return nil, info, err
+	format := o.Format
+	if format == "" {
+		format, _ = FormatOf(o.Name) // Scan says what is wrong with it
 	}
-	defer done()
-	scanner := newScanner(o.Name, text, o.Limits)
-	header, err := readHeader(scanner)
-	if err == io.EOF {
-		return nil, info, source.empty()
+	if o.Contract != nil && format != Parquet {
+		return once{r}, func() error { return nil }
 	}
-	if err != nil {
-		return nil, info, err
-	}
-	columns, err := planColumns(header, o, report)
-	if err != nil {
-		return nil, info, err
-	}
-	info.Ignored = columns.ignored
-	if info.Rows, err = columns.fill(scanner, source, o); err != nil {
-		columns.failures(report)
-		return nil, info, err
-	}
-	table := columns.table(info.Rows)
-	columns.failures(report)
-	if info.Rows == 0 {
-		empty := source.empty()
-		empty.Observed = "a header only"
-		return nil, info, empty
-	}
-	return table, info, nil
+	spool := Spooled(r, o.TempDir)
+	return spool, spool.Close
 }
 
-// readHeader is the columns' names.
-func readHeader(s *scanner) ([]string, error) {
-	cells, err := s.record()
-	if err != nil {
+// once is a Source that can be opened once, which is enough where the kinds are declared.
+type once struct{ io.Reader }
+
+func (o once) Open() (io.ReadCloser, error) { return io.NopCloser(o.Reader), nil }
+
+// rewound is a Source that begins where the reader was.
+type rewound struct {
+	from io.ReadSeeker
+	at   int64
+}
+
+func (r *rewound) Open() (io.ReadCloser, error) {
+	if _, err := r.from.Seek(r.at, io.SeekStart); err != nil {
 		return nil, err
 	}
-	header := make([]string, len(cells))
-	at := make(map[string]int, len(cells))
-	for i, cell := range cells {
-		name := string(cell)
-		if name == "" {
-			return nil, s.fail(RuleHeader, i, "no name", "a name (pandas: to_csv(index=False))")
-		}
-		if first, twice := at[name]; twice {
-			return nil, s.fail(RuleHeader, i, fmt.Sprintf("the name %q, which column #%d has", name, first+1), "a name of its own")
-		}
-		at[name], header[i] = i, name
-	}
-	s.header = header
-	return header, nil
+	return io.NopCloser(r.from), nil
 }
 
-// columnPlan is where each cell goes.
-type columnPlan struct {
-	byCell  []*builder // one per column of the file; nil: read past
-	inOrder []*builder // the table's columns
-	absent  map[*builder]bool
-	ignored []string
+// collector is a Visitor that keeps all rows.
+type collector struct {
+	rows    int
+	columns []Column
+	dicts   []*dictionary
+	codes   []int32 // of the chunk's dictionary in the column's
 }
 
-// planColumns matches the header with the contract. What doesn't match goes to the report.
-func planColumns(header []string, o ReadOptions, report *Report) (*columnPlan, error) {
-	plan := &columnPlan{byCell: make([]*builder, len(header)), absent: map[*builder]bool{}}
-	if o.Contract == nil {
-		for i, name := range header {
-			plan.byCell[i] = newInferringBuilder(name, o.Keep)
-		}
-		plan.inOrder = plan.byCell
-		return plan, nil
-	}
-	for _, rule := range o.Contract.Columns {
+// Begin starts anew.
+func (c *collector) Begin(columns []spec.ColumnRule) error {
+	*c = collector{columns: make([]Column, len(columns)), dicts: make([]*dictionary, len(columns))}
+	for i, rule := range columns {
 		kind, err := ParseKind(rule.Type)
 		if err != nil {
-			return nil, contractFault(rule.Name, err)
+			return err
 		}
-		i := slices.Index(header, rule.Name)
-		if i < 0 && !rule.Optional {
-			report.Failures = append(report.Failures, missingColumn(rule.Name, header))
-			continue
-		}
-		b := newBuilder(rule.Name, kind, o.Keep)
-		plan.inOrder = append(plan.inOrder, b)
-		if i < 0 {
-			plan.absent[b] = true
-		} else {
-			plan.byCell[i] = b
+		c.columns[i] = Column{Name: rule.Name, Kind: kind}
+		c.columns[i].grow(0)
+		if kind.coded() {
+			c.dicts[i] = newDictionary()
 		}
 	}
-	listed := make(map[string]bool, len(header))
-	for _, rule := range o.Contract.Columns {
-		listed[rule.Name] = true
-	}
-	for _, name := range header {
-		if listed[name] {
-			continue
-		}
-		plan.ignored = append(plan.ignored, name)
-		if o.Contract.Strict {
-			report.Failures = append(report.Failures, unexpectedColumn(name))
-		}
-	}
-	return plan, nil
+	return nil
 }
 
-// fill reads all rows and returns how many there were.
-func (p *columnPlan) fill(s *scanner, source *source, o ReadOptions) (rows int, err error) {
-	for {
-		cells, err := s.record()
-		if err == io.EOF {
-			return rows, nil
-		}
-		if err != nil {
-			return rows, err
-		}
-		if len(cells) != len(p.byCell) {
-			return rows, s.fail(RuleFields, -1, fmt.Sprintf("%d cells in row %d", len(cells), rows+1), fmt.Sprintf("%d, as the header has", len(p.byCell)))
-		}
-		if int64(rows) >= o.Limits.Rows {
-			return rows, s.fail(RuleLimit, -1, fmt.Sprintf("more than %d rows", o.Limits.Rows), fmt.Sprintf("at most %d", o.Limits.Rows))
-		}
-		for i, b := range p.byCell {
-			if b != nil {
-				b.append(cells[i], rows)
+// Rows appends a copy of the rows.
+func (c *collector) Rows(chunk Chunk) error {
+	for i := range chunk.Columns {
+		from, to := &chunk.Columns[i], &c.columns[i]
+		to.absent = from.absent
+		for row := range from.Len() {
+			if len(from.malformed) == 0 {
+				break
+			}
+			if from.malformed.has(row) {
+				to.malformed.set(c.rows + row)
 			}
 		}
-		rows++
-		if rows%progressEvery == 0 {
-			if err := source.ctx.Err(); err != nil {
-				return rows, fmt.Errorf("read %s: after %d rows: %w", o.Name, rows, err)
-			}
-			if o.Progress != nil {
-				o.Progress(rows, source.bytes)
-			}
+		switch {
+		case to.Kind.numeric():
+			to.Floats = append(to.Floats, from.Floats...)
+		case to.Kind.coded():
+			c.translate(i, from)
+		default:
+			to.Times = append(to.Times, from.Times...)
 		}
+	}
+	c.rows += chunk.Rows
+	return nil
+}
+
+// translate appends codes to column i, of its own dictionary.
+func (c *collector) translate(i int, from *Column) {
+	c.codes = c.codes[:0]
+	for _, value := range from.Dict {
+		c.codes = append(c.codes, c.dicts[i].codeString(value))
+	}
+	to := &c.columns[i]
+	for _, code := range from.Codes {
+		if code >= 0 {
+			code = c.codes[code]
+		}
+		to.Codes = append(to.Codes, code)
 	}
 }
 
-// table is the finished columns.
-func (p *columnPlan) table(rows int) *Table {
-	t := &Table{Rows: rows}
-	for _, b := range p.inOrder {
-		c := b.finish()
-		if p.absent[b] {
-			c.absent = true
-			c.appendNulls(rows)
-		}
-		t.Columns = append(t.Columns, c)
-	}
-	return t
-}
-
-// failures adds the cells of a wrong type to the report.
-func (p *columnPlan) failures(report *Report) {
-	for _, b := range p.inOrder {
-		if b.failure.Rows > 0 {
-			report.Failures = append(report.Failures, b.failure)
+// table is what was kept.
+func (c *collector) table() *Table {
+	for i, dict := range c.dicts {
+		if dict != nil {
+			c.columns[i].Dict = dict.values
 		}
 	}
+	return &Table{Columns: c.columns, Rows: c.rows}
 }

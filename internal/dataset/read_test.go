@@ -91,7 +91,7 @@ func TestReadTakesWhatPeopleHave(t *testing.T) {
 }
 
 func TestReadCellsLargerThanTheBuffer(t *testing.T) {
-	long := strings.Repeat("0123456789", scanBuffer/10)
+	long := strings.Repeat("0123456789", blockBytes/10)
 	table := mustRead(t, "a,b\n\""+long+"\n\"\"\",1\n"+long+",2\n")
 	require.Equal(t, []string{long + "\n\"", long}, texts(t, table, "a"))
 }
@@ -112,7 +112,7 @@ func TestReadHashesTheStoredBytesOfEveryFormat(t *testing.T) {
 			table, info, report, err := Read(t.Context(), io.MultiReader(bytes.NewReader(b[:3]), bytes.NewReader(b[3:])), ReadOptions{Name: name})
 			require.NoError(t, err)
 			sum := sha256.Sum256(b)
-			require.Equal(t, Info{SHA256: hex.EncodeToString(sum[:]), Bytes: int64(len(b)), Rows: 2}, info)
+			require.Equal(t, Info{SHA256: hex.EncodeToString(sum[:]), Bytes: int64(len(b)), Rows: 2, Columns: []spec.ColumnRule{{Name: "a", Type: "category"}, {Name: "b", Type: "integer"}}}, info)
 			require.Equal(t, []string{"1", "2"}, texts(t, table, "b"))
 			require.True(t, report.OK())
 			require.EqualValues(t, 2, report.Rows)

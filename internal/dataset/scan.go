@@ -1,8 +1,8 @@
 package dataset
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 
 	"github.com/leanloop/leanloop/internal/spec"
 )
@@ -47,71 +47,31 @@ func (vs visitors) Rows(c Chunk) error {
 	return nil
 }
 
-// Scan reads a table from the stored bytes of an object, hashing them as they come, and hands its rows to v in chunks.
-// What Read says of contracts, reports and errors holds here too.
+// Scan reads a table from the stored bytes of an object and hands its rows to v in chunks. One pass hashes, decompresses,
+// cuts, checks and parses; what it needs of memory depends on the limits, not on the object. With several workers blocks
+// of text are parsed at once and delivered in order, so the result is the same, an error's place too.
+//
+// Without a contract the kinds are those that all cells allow. They are guessed from the first block; where a later cell
+// contradicts, the source is opened again. What Read says of contracts, reports and errors holds here too.
 func Scan(ctx context.Context, src Source, o ReadOptions, v Visitor) (Info, *Report, error) {
+	o.Limits = o.Limits.withDefaults()
+	o.Keep = cmp.Or(o.Keep, DefaultKeep)
+	o.block = cmp.Or(o.block, blockBytes)
+	var unknown error
 	if o.Format == "" {
-		format, err := FormatOf(o.Name)
-		if err != nil {
-			return Info{}, &Report{Name: o.Name}, err
-		}
-		o.Format = format
+		o.Format, unknown = FormatOf(o.Name)
 	}
 	if o.Format == Parquet {
 		return scanParquet(ctx, src, o, v)
 	}
-	r, err := src.Open()
-	if err != nil {
-		return Info{}, &Report{Name: o.Name}, fmt.Errorf("read %s: %w", o.Name, err)
+	s := &textScan{ctx: ctx, o: o, source: src, visitor: v, report: &Report{Name: o.Name}, unknown: unknown}
+	if o.Contract == nil {
+		s.guess = &inference{}
 	}
-	defer func() { _ = r.Close() }()
-	table, info, report, err := Read(ctx, r, o)
-	if err != nil {
-		return info, report, err
-	}
-	info.Columns = rulesOf(table)
-	if err := v.Begin(info.Columns); err != nil {
-		return info, report, err
-	}
-	const rows = 1 << 13
-	for first := 0; first < table.Rows; first += rows {
-		if err := v.Rows(Chunk{Table: table.part(first, min(first+rows, table.Rows)), First: int64(first)}); err != nil {
-			return info, report, err
+	for {
+		again, err := s.pass()
+		if err != nil || !again {
+			return s.info, s.report, err
 		}
 	}
-	return info, report, nil
-}
-
-// rulesOf are the columns' names and kinds.
-func rulesOf(t *Table) []spec.ColumnRule {
-	rules := make([]spec.ColumnRule, len(t.Columns))
-	for i := range t.Columns {
-		rules[i] = spec.ColumnRule{Name: t.Columns[i].Name, Type: t.Columns[i].Kind.String()}
-	}
-	return rules
-}
-
-// part is the rows from, to (exclusive), sharing values with t.
-func (t *Table) part(from, to int) *Table {
-	out := &Table{Columns: make([]Column, len(t.Columns)), Rows: to - from}
-	for i := range t.Columns {
-		c := t.Columns[i]
-		switch {
-		case c.Kind.numeric():
-			c.Floats = c.Floats[from:to]
-		case c.Kind.coded():
-			c.Codes = c.Codes[from:to]
-		default:
-			c.Times = c.Times[from:to]
-		}
-		var malformed bitset
-		for row := from; row < to; row++ {
-			if c.malformed.has(row) {
-				malformed.set(row - from)
-			}
-		}
-		c.malformed = malformed
-		out.Columns[i] = c
-	}
-	return out
 }
