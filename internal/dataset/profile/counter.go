@@ -95,13 +95,15 @@ func (c *counter) fill(keys []uint64) int {
 // makeRoom reports whether the table was full, and has become larger or its shift greater.
 func (c *counter) makeRoom() bool {
 	switch {
+	case c.used > c.most() && c.shift == 0:
+		keys := c.buckets()
+		c.registers = make([]byte, 1<<c.limits.precision)
+		enterKeys(c.registers, keys)
+		c.rebuild(len(c.slots), shiftWithin(keys, c.limits.buckets))
 	case c.used > c.most():
-		buckets := c.buckets()
-		if c.registers == nil {
-			c.registers = make([]byte, 1<<c.limits.precision)
-			enterKeys(c.registers, buckets)
+		for c.used > c.limits.buckets { // two steps at most, as a rule: less than sorting
+			c.rebuild(len(c.slots), 1)
 		}
-		c.rebuild(len(c.slots), shiftWithin(buckets, c.limits.buckets))
 	case 3*c.used > 2*len(c.slots): // a smaller table, searched twice now and then, beats one that leaves the cache
 		c.rebuild(2*len(c.slots), 0)
 	default:
