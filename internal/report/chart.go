@@ -17,7 +17,7 @@ const (
 	// tailShare is the share of values on either side that may lie beyond the drawn range, and tailRoom how many times
 	// the range within has to fit into the whole for them to be left out: else a single outlier hides all the rest.
 	tailShare = 0.005
-	tailRoom  = 1.5
+	tailRoom  = 2.5
 )
 
 // histogram is one distribution, or a reference and a window over the same bars.

@@ -95,7 +95,8 @@ type driftBars struct {
 // legend explains a drawing.
 type legend struct {
 	names
-	Marks bool
+	Marks bool // averages are marked
+	Bars  bool // and not outlines
 }
 
 // Drift writes the page about a window and its reference: one self-contained HTML document. The same page gives the
@@ -261,7 +262,7 @@ func (d DriftPage) card(id string, c drift.ColumnResult, beside []drift.ColumnRe
 		return card
 	}
 	if bars := categories(ref, cur); bars != nil {
-		card.Bars = &driftBars{bars, d.names()}
+		card.Bars, card.Legend.Bars = &driftBars{bars, d.names()}, true
 		return card
 	}
 	card.Empty = "No values to draw, or too many different ones to count each."

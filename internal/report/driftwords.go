@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/leanloop/leanloop/internal/dataset/profile"
 	"github.com/leanloop/leanloop/internal/drift"
@@ -173,7 +174,7 @@ func sayMoved(c drift.ColumnResult, ref, cur *profile.Column) string {
 		return ""
 	}
 	if c.Type == drift.Numeric && ref.Numbers != nil && cur.Numbers != nil && ref.Kind != "boolean" && cur.Kind != "boolean" {
-		from, to := quantity(ref, ref.Numbers.Mean).Text, quantity(cur, cur.Numbers.Mean).Text
+		from, to := unbroken(quantity(ref, ref.Numbers.Mean).Text), unbroken(quantity(cur, cur.Numbers.Mean).Text)
 		if from == to {
 			return fmt.Sprintf("The average stays at %s.", from)
 		}
@@ -181,6 +182,9 @@ func sayMoved(c drift.ColumnResult, ref, cur *profile.Column) string {
 	}
 	return moved(ref, cur)
 }
+
+// unbroken keeps a date or a negative number on one line.
+func unbroken(s string) string { return strings.NewReplacer("-", "\u2011", " ", "\u00a0").Replace(s) }
 
 // pairStats are both sides' numbers of a column.
 func pairStats(c drift.ColumnResult, ref, cur *profile.Column) []stat {
@@ -214,10 +218,10 @@ func (d DriftPage) verdict() verdict {
 	r := d.Result
 	drifted := r.DriftedNames()
 	found := fmt.Sprintf("%s of %s drifted", count(int64(r.Drifted)), counted(int64(max(r.Features, r.Drifted)), "column"))
-	reason := clipped("Rule: "+r.Reason, longText)
+	reason := clipped("Why: "+r.Reason, longText)
 	switch {
 	case r.Inconclusive:
-		return verdict{State: unknown, Head: "Too few rows to tell", Say: []words{clipped("Reason: "+r.Reason, longText)},
+		return verdict{State: unknown, Head: "Too few rows to tell", Say: []words{clipped("Why: "+r.Reason, longText)},
 			Next: []words{{Text: "Wait for more rows, or compare a longer window. This one counts neither as drift nor as none."}}}
 	case r.Alert:
 		v := verdict{State: bad, Head: "Alert: " + found, Say: []words{reason}, Next: d.advice(drifted)}
@@ -319,7 +323,7 @@ func stripOf(history []bool, after spec.KOfN) *strip {
 	if len(history) == 0 {
 		return nil
 	}
-	s := &strip{Say: fmt.Sprintf("Oldest first; the last is this window. People are told when %d of the newest %d alert.", max(after.K, 1), max(after.N, after.K, 1))}
+	s := &strip{Say: fmt.Sprintf("Oldest first, the last is this window; a cross is one that alerts. People are told when %d of the newest %d alert.", max(after.K, 1), max(after.N, after.K, 1))}
 	shown := history[max(0, len(history)-maxHistory):]
 	for i, alert := range shown {
 		ago := len(shown) - 1 - i
