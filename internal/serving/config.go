@@ -28,6 +28,8 @@ type Config struct {
 	ReadTimeout  time.Duration // of one look at a ledger
 	LoadTimeout  time.Duration // of fetching and loading one version
 
+	ChallengerTimeout time.Duration // for its part of a request, and 1 ms for each row; then the champion answers
+
 	Heartbeat       time.Duration // between heartbeats
 	HeartbeatExpiry time.Duration // a heartbeat counts for this long
 
@@ -56,7 +58,8 @@ func DefaultConfig() Config {
 	return Config{
 		Discover: 2 * time.Second, Follow: 2 * time.Second, FollowCanary: time.Second,
 		StaleAfter: time.Minute, ReadTimeout: 10 * time.Second, LoadTimeout: 2 * time.Minute,
-		Heartbeat: registry.HeartbeatEvery, HeartbeatExpiry: registry.HeartbeatTTL,
+		ChallengerTimeout: 100 * time.Millisecond,
+		Heartbeat:         registry.HeartbeatEvery, HeartbeatExpiry: registry.HeartbeatTTL,
 		FlushMetrics: time.Second, MetricBacklog: 10_000,
 		LogAge: 5 * time.Second, LogAgeCanary: time.Second, LogPart: 4 << 20, LogBuffer: 64 << 20,
 		MaxBody: 4 << 20, MaxBatch: 10_000, MaxInFlight: 1024, MaxMemory: 256 << 20,
@@ -79,7 +82,7 @@ func (c Config) Validate() error {
 	}{
 		{"discover", c.Discover}, {"follow", c.Follow}, {"follow-canary", c.FollowCanary},
 		{"stale-after", c.StaleAfter}, {"read-timeout", c.ReadTimeout}, {"load-timeout", c.LoadTimeout},
-		{"heartbeat", c.Heartbeat}, {"heartbeat-expiry", c.HeartbeatExpiry}, {"flush-metrics", c.FlushMetrics},
+		{"challenger-timeout", c.ChallengerTimeout}, {"heartbeat", c.Heartbeat}, {"heartbeat-expiry", c.HeartbeatExpiry}, {"flush-metrics", c.FlushMetrics},
 		{"log-age", c.LogAge}, {"log-age-canary", c.LogAgeCanary}, {"read-header", c.ReadHeader},
 		{"read-request", c.ReadRequest}, {"write-answer", c.WriteAnswer}, {"idle", c.Idle},
 		{"drain-timeout", c.DrainTimeout}, {"flush-timeout", c.FlushTimeout},

@@ -26,11 +26,12 @@ func (t *table) with(r *route) *table {
 	return &table{routes: routes}
 }
 
-// version is a loaded model: it doesn't change, and is shared by the routes and arms that name it.
+// version is a loaded model: it doesn't change, but for its breaker, and is shared by the routes and arms that name it.
 type version struct {
 	number   int
 	artifact string // digest
 	model    *inference.Model
+	breaker  breaker // of its time as a challenger
 }
 
 // settings are what a model's applied spec says about serving.

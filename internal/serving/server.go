@@ -39,6 +39,7 @@ type Server struct {
 	beat     chan struct{} // wakes the heartbeat
 	beating  sync.Mutex
 	works    sync.Pool
+	askings  sync.Pool
 	troubles *troubles // of the gateway as a whole; each follower has its own
 }
 
@@ -67,7 +68,7 @@ func New(cfg Config, ports Ports) (*Server, error) {
 		cfg: cfg, ports: ports, started: started, disk: d, ids: newPredictionIDs(cfg.ID, started),
 		followers: map[string]*follower{}, gate: newGate(cfg.MaxInFlight, cfg.MaxMemory), counters: newCounterSet(),
 		points: newPointQueue(ports.Series, cfg.MetricBacklog), beat: make(chan struct{}, 1),
-		works: sync.Pool{New: func() any { return &work{} }}, troubles: troubles,
+		works: sync.Pool{New: func() any { return &work{} }}, askings: sync.Pool{New: newAsking}, troubles: troubles,
 	}
 	s.table.Store(&table{})
 	s.metrics = newMetrics(s)

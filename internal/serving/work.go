@@ -2,7 +2,6 @@ package serving
 
 import (
 	"fmt"
-	"math"
 	"net/http"
 	"time"
 
@@ -184,7 +183,12 @@ func (s *Server) askChallenger(w *work, r *route) armOutcome {
 		good = good[:0]
 	}
 	if len(good) > 0 {
-		if err := w.ask(r.challenger, 0, len(good)); err != nil {
+		err := errOpen
+		if breaker := &r.challenger.breaker; breaker.allow(start) {
+			err = s.askWithin(w, r.challenger, len(good))
+			breaker.note(s.ports.Clock(), err == nil)
+		}
+		if err != nil {
 			for _, i := range good {
 				w.fallBack(i, &asked, err)
 			}
@@ -233,7 +237,8 @@ func (s *Server) askChampion(w *work, r *route) (*problem, time.Duration) {
 			return rowProblem(err, i, w.rows), 0
 		}
 	}
-	err := w.ask(r.champion, 1, len(w.champion))
+	var err error
+	w.out[1], err = r.champion.ask(w.x, len(w.champion), w.out[1])
 	latency := s.ports.Clock().Sub(start)
 	if err != nil {
 		s.troubles.noteRequest("champion of "+r.model, err)
@@ -242,26 +247,6 @@ func (s *Server) askChampion(w *work, r *route) (*problem, time.Duration) {
 	}
 	w.deliver(r.champion, 1, w.champion, latency)
 	return nil, latency
-}
-
-// ask scores the rows in w.x. A panic of the scorer is an error like any other, and so is an answer that is no number.
-func (w *work) ask(a *arm, buffer, rows int) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("version %d panicked: %v", a.number, p)
-		}
-	}()
-	outputs := a.model.Scorer.Outputs()
-	w.out[buffer] = grow(w.out[buffer][:0], rows*outputs)
-	if err := a.model.Scorer.Score(w.x, rows, w.out[buffer]); err != nil {
-		return err
-	}
-	for _, v := range w.out[buffer] {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return fmt.Errorf("version %d answered %v, want a finite number", a.number, v)
-		}
-	}
-	return nil
 }
 
 func (w *work) deliver(a *arm, buffer int, rows []int, latency time.Duration) {

@@ -1,0 +1,116 @@
+package serving
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+)
+
+// perRow is what each row adds to the time that a challenger has for a request.
+const perRow = time.Millisecond
+
+// errOpen is the failure of a challenger that isn't asked for a while, since it kept failing.
+var errOpen = errors.New("the challenger failed too often in a row and rests")
+
+// asking is a challenger's part of a request, on a goroutine of its own so that nobody has to wait for it. Its buffers
+// are its own: a request that has gone on without it may already be another's.
+type asking struct {
+	x, out []float64
+	err    error
+	done   chan struct{}
+}
+
+func newAsking() any { return &asking{done: make(chan struct{}, 1)} }
+
+// askWithin scores the rows in w.x within the challenger's time. A scorer can't be stopped: one that takes longer is left
+// to itself, and its answer goes nowhere.
+func (s *Server) askWithin(w *work, a *arm, rows int) error {
+	budget := s.cfg.ChallengerTimeout + time.Duration(rows)*perRow
+	q := s.askings.Get().(*asking)
+	q.x = append(q.x[:0], w.x...)
+	go q.run(a, rows)
+	timer := time.NewTimer(budget)
+	defer timer.Stop()
+	select {
+	case <-q.done:
+		w.out[0], q.out = q.out, w.out[0]
+		err := q.err
+		if cap(q.x) <= maxKept/8 {
+			s.askings.Put(q)
+		}
+		return err
+	case <-timer.C:
+		return fmt.Errorf("version %d took longer than %s for %d rows", a.number, budget, rows)
+	}
+}
+
+func (q *asking) run(a *arm, rows int) {
+	q.out, q.err = a.ask(q.x, rows, q.out)
+	q.done <- struct{}{}
+}
+
+// ask scores rows into out. A panic of the scorer is an error like any other, and so is an answer that is no number.
+func (a *arm) ask(x []float64, rows int, out []float64) (scores []float64, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("version %d panicked: %v", a.number, p)
+		}
+	}()
+	scores = grow(out[:0], rows*a.model.Scorer.Outputs())
+	if err := a.model.Scorer.Score(x, rows, scores); err != nil {
+		return scores, err
+	}
+	for _, v := range scores {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return scores, fmt.Errorf("version %d answered %v, want a finite number", a.number, v)
+		}
+	}
+	return scores, nil
+}
+
+// How a breaker opens: after so many failures in a row, for restFirst, then twice as long each time up to restMost.
+const (
+	failuresInRow = 5
+	restFirst     = time.Second
+	restMost      = 30 * time.Second
+)
+
+// breaker keeps a challenger that fails or hangs from being asked, so that requests don't pile up behind it. What it
+// keeps away counts as the challenger's failure all the same: that is what users would have got. It belongs to a
+// version, so it outlives the routes that the version is in. The zero value is closed.
+type breaker struct {
+	mu       sync.Mutex
+	failures int // in a row
+	rest     time.Duration
+	until    time.Time // no request before; one at a time after it, until one succeeds
+}
+
+// allow says whether the challenger may be asked now.
+func (b *breaker) allow(now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failures < failuresInRow {
+		return true
+	}
+	if now.Before(b.until) {
+		return false
+	}
+	b.until = now.Add(b.rest) // this one is the trial; the others wait for what comes of it
+	return true
+}
+
+// note takes what came of a request.
+func (b *breaker) note(now time.Time, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if ok {
+		b.failures, b.rest = 0, 0
+		return
+	}
+	if b.failures++; b.failures >= failuresInRow {
+		b.rest = min(max(2*b.rest, restFirst), restMost)
+		b.until = now.Add(b.rest)
+	}
+}
