@@ -16,8 +16,8 @@ type decoder struct {
 	index    int    // of the next value, BYTE_STREAM_SPLIT
 	total    int    // values in the page, BYTE_STREAM_SPLIT
 	runs     hybrid
-	numbers  delta // values, or lengths
-	prefixes delta
+	numbers  differences // values, or lengths
+	prefixes differences
 	last     []byte // DELTA_BYTE_ARRAY: the value before
 }
 
@@ -27,7 +27,7 @@ const maxText = 64 << 20
 // reset begins with the values in b, which has padding behind it.
 func (d *decoder) reset(col *Column, e encoding, b []byte, cell int) error {
 	*d = decoder{column: col, encoding: e, cell: cell, b: b,
-		numbers: delta{buffer: d.numbers.buffer}, prefixes: delta{buffer: d.prefixes.buffer}, last: d.last[:0]}
+		numbers: differences{buffer: d.numbers.buffer}, prefixes: differences{buffer: d.prefixes.buffer}, last: d.last[:0]}
 	p := col.Physical
 	ok := false
 	switch e {

@@ -2,8 +2,8 @@ package parquet
 
 import "encoding/binary"
 
-// delta reads whole numbers as differences in blocks of packed bits (DELTA_BINARY_PACKED), a miniblock at a time.
-type delta struct {
+// differences reads whole numbers as differences in blocks of packed bits (DELTA_BINARY_PACKED), a miniblock at a time.
+type differences struct {
 	b      []byte // followed by padding
 	at     int    // of the next block, or of what follows the last
 	mini   int    // values in a miniblock
@@ -21,8 +21,8 @@ type delta struct {
 const maxMini = 1 << 12
 
 // reset begins at the header of b, which has padding behind it. Buffers are kept.
-func (d *delta) reset(b []byte) error {
-	*d = delta{b: b, first: true, buffer: d.buffer}
+func (d *differences) reset(b []byte) error {
+	*d = differences{b: b, first: true, buffer: d.buffer}
 	block, minis, total := d.uvarint(), d.uvarint(), d.uvarint()
 	first := d.uvarint()
 	if d.at < 0 {
@@ -45,7 +45,7 @@ func (d *delta) reset(b []byte) error {
 func errDelta() error { return damaged("differences that end early", "a value in every row") }
 
 // uvarint reads a number; d.at is -1 after the end.
-func (d *delta) uvarint() uint64 {
+func (d *differences) uvarint() uint64 {
 	if d.at < 0 {
 		return 0
 	}
@@ -59,7 +59,7 @@ func (d *delta) uvarint() uint64 {
 }
 
 // block reads the header of a block: the least difference, and the widths.
-func (d *delta) block() error {
+func (d *differences) block() error {
 	least := d.uvarint()
 	if d.at < 0 || d.minis > len(d.b)-d.at {
 		return errDelta()
@@ -71,7 +71,7 @@ func (d *delta) block() error {
 }
 
 // miniblock is the packed bits of the next miniblock, and their width. The last one of a column may be cut short.
-func (d *delta) miniblock() (packed []byte, width int, err error) {
+func (d *differences) miniblock() (packed []byte, width int, err error) {
 	if len(d.widths) == 0 {
 		if err := d.block(); err != nil {
 			return nil, 0, err
@@ -92,7 +92,7 @@ func (d *delta) miniblock() (packed []byte, width int, err error) {
 }
 
 // read fills dst.
-func (d *delta) read(dst []int64) error {
+func (d *differences) read(dst []int64) error {
 	if len(dst) > 0 && d.first {
 		if d.total == 0 {
 			return errDelta()
@@ -116,7 +116,7 @@ func (d *delta) read(dst []int64) error {
 }
 
 // decode makes the next miniblock ready.
-func (d *delta) decode() error {
+func (d *differences) decode() error {
 	if d.total == 0 {
 		return errDelta()
 	}
@@ -144,7 +144,7 @@ func (d *delta) decode() error {
 }
 
 // skip goes past all values and is the offset of what follows them. It does no more work than there are bytes.
-func (d *delta) skip() (int, error) {
+func (d *differences) skip() (int, error) {
 	rest := d.total
 	if rest > 0 && d.first {
 		rest--
