@@ -98,16 +98,16 @@ func (g *Groups) again(e, r Group) {
 	f := g.found
 	f.Again++
 	f.Members++
-	f.FirstOf = keep(f.FirstOf, Row{r.First, r.Key, r.Text}, g.o.Keep)
+	f.FirstOf = Keep(f.FirstOf, Row{r.First, r.Key, r.Text}, g.o.Keep)
 	if e.Count == 1 {
 		f.Members++
-		f.AnyFirst = keep(f.AnyFirst, Row{e.First, r.Key, r.Text}, g.o.Keep)
+		f.AnyFirst = Keep(f.AnyFirst, Row{e.First, r.Key, r.Text}, g.o.Keep)
 	}
-	f.AnyFirst = keep(f.AnyFirst, Row{r.First, r.Key, r.Text}, g.o.Keep)
+	f.AnyFirst = Keep(f.AnyFirst, Row{r.First, r.Key, r.Text}, g.o.Keep)
 }
 
-// keep inserts a row into an ascending list of the n first.
-func keep(rows []Row, r Row, n int) []Row {
+// Keep inserts a row into an ascending list of the n first.
+func Keep(rows []Row, r Row, n int) []Row {
 	if len(rows) == n && r.Number > rows[n-1].Number {
 		return rows
 	}

@@ -49,11 +49,7 @@ func newPartitions(dir string) (*partitions, error) {
 
 // write appends a group to a partition: key, row, count, length of the text, text.
 func (p *partitions) write(part int, g Group) error {
-	b := p.open[part]
-	if b == nil {
-		b = make([]byte, 0, pageSize)
-	}
-	b = binary.LittleEndian.AppendUint64(b, g.Key[0])
+	b := binary.LittleEndian.AppendUint64(p.open[part], g.Key[0])
 	b = binary.LittleEndian.AppendUint64(b, g.Key[1])
 	b = binary.AppendUvarint(b, uint64(g.First))
 	b = binary.AppendUvarint(b, uint64(g.Count))

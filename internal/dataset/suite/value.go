@@ -37,25 +37,15 @@ func (v Value) String() string {
 	return v.Text
 }
 
-// Float is the value as a cell of a number, integer or boolean column has it: true is 1.
+// Float is the value as a cell of a number, integer or boolean column has it: true is 1, and a text is none.
 func (v Value) Float() (float64, bool) {
-	switch v.Kind {
-	case NumberValue:
+	switch {
+	case v.Kind == NumberValue:
 		return v.Number, true
-	case BooleanValue:
-		if v.Boolean {
-			return 1, true
-		}
-		return 0, true
-	}
-	switch strings.ToLower(v.Text) { // how a boolean column is written
-	case "true":
+	case v.Kind == BooleanValue && v.Boolean:
 		return 1, true
-	case "false":
-		return 0, true
 	}
-	f, err := strconv.ParseFloat(v.Text, 64)
-	return f, err == nil && !math.IsNaN(f)
+	return 0, v.Kind == BooleanValue
 }
 
 // Time is the value in Unix nanoseconds.

@@ -1,0 +1,190 @@
+package expect
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/leanloop/leanloop/internal/dataset/spill"
+	"github.com/leanloop/leanloop/internal/dataset/suite"
+	"github.com/leanloop/leanloop/internal/instant"
+)
+
+// moments sums numbers up in the order of rows, so that batches don't matter: a compensated sum (Neumaier 1974), and
+// Welford's variance.
+type moments struct {
+	n             int64
+	low, high     float64
+	sum, lost     float64
+	average, away float64 // running mean, and the sum of squared distances from it
+}
+
+func (m *moments) add(v float64) {
+	if m.n++; m.n == 1 {
+		m.low, m.high = v, v
+	}
+	m.low, m.high = min(m.low, v), max(m.high, v)
+	total := m.sum + v
+	if math.Abs(m.sum) >= math.Abs(v) {
+		m.lost += (m.sum - total) + v
+	} else {
+		m.lost += (v - total) + m.sum
+	}
+	m.sum = total
+	distance := v - m.average
+	m.average += distance / float64(m.n)
+	m.away += distance * (v - m.average)
+}
+
+func (m *moments) total() float64 {
+	if math.IsInf(m.sum, 0) || math.IsNaN(m.lost) {
+		return m.sum
+	}
+	return m.sum + m.lost
+}
+
+// mean is NaN for no values.
+func (m *moments) mean() float64 {
+	if m.n == 0 {
+		return math.NaN()
+	}
+	return m.total() / float64(m.n)
+}
+
+// std is the sample's standard deviation (ddof 1); NaN for fewer than two values.
+func (m *moments) std() float64 {
+	if m.n < 2 {
+		return math.NaN()
+	}
+	return math.Sqrt(m.away / float64(m.n-1))
+}
+
+// aggregate picks the check of a rule of family Aggregate.
+func (r *Runner) aggregate(rule suite.Rule, at int) (check, error) {
+	base := aggregated{rule: rule, column: at}
+	base.typ = r.columns[at].Type
+	options := spill.Options{Limit: r.o.Limit, Dir: r.o.Dir, Keep: 1}
+	switch rule.Type {
+	case "expect_column_median_to_be_between", "expect_column_quantile_values_to_be_between":
+		return &quantiles{aggregated: base, numbers: spill.NewNumbers(0, r.o.Dir)}, nil
+	case "expect_column_unique_value_count_to_be_between", "expect_column_proportion_of_unique_values_to_be_between":
+		return &distinct{aggregated: base, hash: newHasher(), groups: spill.NewGroups(options)}, nil
+	case "expect_column_distinct_values_to_be_in_set", "expect_column_distinct_values_to_contain_set", "expect_column_distinct_values_to_equal_set":
+		options.Texts = true
+		return &distinctSet{aggregated: base, set: newSet(rule.Values), seen: make([]bool, len(rule.Values)), hash: newHasher(), groups: spill.NewGroups(options)}, nil
+	case "expect_column_most_common_value_to_be_in_set":
+		options.Texts = true
+		return &mostCommon{aggregated: base, set: newSet(rule.Values), hash: newHasher(), groups: spill.NewGroups(options)}, nil
+	}
+	return &moment{aggregated: base}, nil
+}
+
+// aggregated is what all checks of an aggregate have.
+type aggregated struct {
+	rule     suite.Rule
+	column   int
+	typ      string
+	elements int64
+	present  int64 // that aren't null
+}
+
+// each calls do with the rows that are judged and not null.
+func (a *aggregated) each(b *Batch, keep []bool, do func(c *Column, row int) error) error {
+	c := &b.Columns[a.column]
+	for row := range b.Rows {
+		if keep != nil && !keep[row] {
+			continue
+		}
+		a.elements++
+		if c.null(row) {
+			continue
+		}
+		a.present++
+		if err := do(c, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// between judges a number by the rule's bounds; what isn't defined is never between.
+func (a *aggregated) between(f *Finding, v float64) {
+	f.Limit = limit(a.rule)
+	if math.IsNaN(v) {
+		f.Observed = "no value"
+		return
+	}
+	f.Outcome.Success = within(v, a.rule)
+	f.Outcome.Found.ObservedValue, f.Observed = finite(v), suite.FormatNumber(v)
+}
+
+// finite is a number as JSON can have it.
+func finite(v float64) any {
+	if math.IsInf(v, 0) {
+		return fmt.Sprint(v)
+	}
+	return v
+}
+
+// moment is min, max, mean, sum, stdev and the share of values that aren't null.
+type moment struct {
+	aggregated
+	moments       moments
+	oldest, newer int64
+}
+
+func (m *moment) rows(b *Batch, keep []bool) error {
+	if m.rule.Type == "expect_column_proportion_of_non_null_values_to_be_between" {
+		return m.each(b, keep, func(*Column, int) error { return nil })
+	}
+	return m.each(b, keep, func(c *Column, row int) error {
+		if storageOf(c.Type) == times {
+			at := c.Times[row]
+			if m.present == 1 {
+				m.oldest, m.newer = at, at
+			}
+			m.oldest, m.newer = min(m.oldest, at), max(m.newer, at)
+			return nil
+		}
+		m.moments.add(c.Floats[row])
+		return nil
+	})
+}
+
+func (m *moment) finish(f *Finding) error {
+	name := strings.TrimPrefix(m.rule.Type, "expect_column_")
+	if storageOf(m.typ) == times && m.present > 0 && !strings.HasPrefix(name, "proportion") {
+		at := m.oldest
+		if strings.HasPrefix(name, "max") {
+			at = m.newer
+		}
+		f.Limit = limit(m.rule)
+		f.Outcome.Success = withinTimes(at, m.rule)
+		f.Observed = instant.Text(at)
+		f.Outcome.Found.ObservedValue = f.Observed
+		return nil
+	}
+	v := math.NaN()
+	switch {
+	case strings.HasPrefix(name, "proportion"):
+		v = 0
+		if m.elements > 0 {
+			v = float64(m.present) / float64(m.elements)
+		}
+	case strings.HasPrefix(name, "sum"):
+		v = m.moments.total()
+	case m.moments.n == 0:
+	case strings.HasPrefix(name, "min"):
+		v = m.moments.low
+	case strings.HasPrefix(name, "max"):
+		v = m.moments.high
+	case strings.HasPrefix(name, "mean"):
+		v = m.moments.mean()
+	default:
+		v = m.moments.std()
+	}
+	m.between(f, v)
+	return nil
+}
+
+func (m *moment) close() error { return nil }
