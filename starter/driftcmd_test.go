@@ -196,6 +196,7 @@ func TestColumnsThatSayNothingAreLeftOut(t *testing.T) {
 	rising := upTo(30, func(i int) float64 { return float64(1000 * i * i) })
 	shuffled := upTo(31, func(i int) float64 { return float64(500 + i*7%31) })
 	repeats := upTo(30, func(i int) float64 { return float64(i % 29) })
+	years := upTo(30, func(i int) float64 { return float64(2015 + i/10) })
 	wide := upTo(30, func(i int) float64 { return float64((i * 7 % 30) * 1_000_000_007 % 1_000_003) })
 	cases := []struct {
 		name string
@@ -205,6 +206,7 @@ func TestColumnsThatSayNothingAreLeftOut(t *testing.T) {
 		{"numbers that only rise", rising, rising, true},
 		{"each number once, without gaps", shuffled, rising, true},
 		{"a number twice", repeats, rising, false},
+		{"numbers that rise and repeat, as years do", years, rising, false},
 		{"each number once, far apart", wide, rising, false},
 		{"too few rows to tell", floats(1, 2, 3), floats(4, 5, 6), false},
 		{"numbers with a fraction", &dataset.Column{Kind: dataset.Number, Floats: rising.Floats}, rising, false},

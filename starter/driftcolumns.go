@@ -201,13 +201,11 @@ func counts(c *dataset.Column) bool {
 	if n < fewRows || c.Nulls() > 0 {
 		return false
 	}
-	rising := func(a, b float64) int {
-		if a < b {
-			return -1
-		}
-		return 1
+	rising := true
+	for i := 1; i < n && rising; i++ {
+		rising = c.Floats[i] > c.Floats[i-1]
 	}
-	if slices.IsSortedFunc(c.Floats, rising) {
+	if rising {
 		return true
 	}
 	low := slices.Min(c.Floats)
