@@ -34,6 +34,10 @@ type MessageInput struct {
 	Evidence  *Evidence        `json:"evidence,omitempty"`
 	Summary   *EvaluateSummary `json:"summary,omitempty"`
 	Replace   *notify.Ref      `json:"replace,omitempty"` // the message that this one takes the place of
+	// Of a MessageAlert: which monitor (a trigger's kind), where its report is, and the workflow that looked.
+	Monitor  string `json:"monitor,omitempty"`
+	Page     string `json:"page,omitempty"`
+	Workflow string `json:"workflow,omitempty"`
 }
 
 // MessageOutput is where it went.
@@ -131,7 +135,7 @@ func (m *Messenger) word(in MessageInput) notify.Message {
 	case MessageRefused:
 		msg.Severity, msg.Title = notify.Warning, in.Model+": a landed file was refused"
 	case MessageAlert:
-		msg.Severity, msg.Title = notify.Warning, in.Model+": production has moved away from the champion"
+		m.wordAlert(&msg, in)
 	case MessageClosed:
 		m.wordClosed(&msg, in)
 	case MessageDecided:
@@ -142,6 +146,41 @@ func (m *Messenger) word(in MessageInput) notify.Message {
 		msg.Title = in.Model + ": " + in.Kind
 	}
 	return msg
+}
+
+// wordAlert says what was found, where to look, and what to do.
+func (m *Messenger) wordAlert(msg *notify.Message, in MessageInput) {
+	msg.Severity, msg.Title = notify.Warning, in.Model+": production has moved away from the champion"
+	lines := []string{in.Text}
+	if in.Page != "" {
+		lines = append(lines, "report: "+in.Page)
+		if strings.HasPrefix(in.Page, "s3://") {
+			lines = append(lines, "get it: aws s3 cp "+in.Page+" .")
+		}
+	}
+	switch in.Monitor {
+	case TriggerDrift:
+		lines = append(lines, "what to do now: "+DriftAdvice(in.Model))
+	case TriggerQuality:
+		msg.Title = in.Model + ": the champion does worse than it did"
+		lines = append(lines, "what to do now: "+QualityAdvice(in.Model))
+	}
+	msg.Text = strings.Join(lines, "\n")
+	if m.RunURL != nil && in.Workflow != "" {
+		msg.Links = append(msg.Links, notify.Link{Text: "Temporal", URL: m.RunURL(in.Workflow)})
+	}
+}
+
+// DriftAdvice is what to do about drift.
+func DriftAdvice(model string) string {
+	return fmt.Sprintf("see whether the world changed or the feed broke (missing values, another unit, a new code): a feed is repaired at its source, "+
+		"a world that changed is learned by retraining. starter status %s says whether a run began by itself, starter submit %s asks for one.", model, model)
+}
+
+// QualityAdvice is what to do about predictions that come true less often.
+func QualityAdvice(model string) string {
+	return fmt.Sprintf("starter status %s says whether a run began by itself, starter submit %s asks for one, "+
+		"starter rollback %s --reason TEXT goes back to the version before.", model, model, model)
 }
 
 func (m *Messenger) wordClosed(msg *notify.Message, in MessageInput) {

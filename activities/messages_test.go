@@ -105,6 +105,31 @@ func TestMessagesSayWhatHappenedAndWhatToDo(t *testing.T) {
 	}
 }
 
+func TestAnAlertSaysWhereItsReportIsAndWhatToDo(t *testing.T) {
+	w, box := newWorld(t), &mailbox{}
+	alert := MessageInput{
+		Kind: MessageAlert, Model: theModel, Lifecycle: "drift/flights/3/1", Text: "drift: psi of delay: observed 0.4 > 0.2", Monitor: TriggerDrift,
+		Page: "s3://lake/monitor/flights/drift/20130601T220000Z-5f2a.html", Workflow: "drift/flights-workflow-2013-06-01T22:00:00Z",
+	}
+	must(t, w.messenger(box).Send, alert)
+	for _, says := range []string{
+		"psi of delay", "report: s3://lake/monitor/flights/drift/20130601T220000Z-5f2a.html",
+		"aws s3 cp s3://lake/monitor/flights/drift/20130601T220000Z-5f2a.html .", "what to do now: see whether the world changed", "starter submit flights",
+	} {
+		require.Contains(t, box.sent[0].Text, says)
+	}
+	require.Equal(t, "http://temporal/drift/flights-workflow-2013-06-01T22:00:00Z", box.sent[0].Links[0].URL)
+
+	alert.Monitor, alert.Page = TriggerQuality, "" // it has no page
+	must(t, w.messenger(box).Send, alert)
+	require.Equal(t, "flights: the champion does worse than it did", box.sent[1].Title)
+	require.NotContains(t, box.sent[1].Text, "report:")
+	require.Contains(t, box.sent[1].Text, "starter rollback flights --reason TEXT")
+	alert.Page = "monitor/flights/drift/x.html"
+	must(t, w.messenger(box).Send, alert)
+	require.NotContains(t, box.sent[2].Text, "aws", "a key without its bucket can't be fetched by it")
+}
+
 func TestAnApprovalLinksToItsRunAndHasNoButtons(t *testing.T) {
 	w, box := newWorld(t), &mailbox{}
 	must(t, w.messenger(box).Send, approvalMessage())

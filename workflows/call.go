@@ -12,8 +12,21 @@ import (
 // call runs an activity and waits for it. In and Out are tied to the activity's own types by the compiler, which
 // workflow.ExecuteActivity doesn't do. The activity is a method expression on a nil pointer: only its name is used.
 func call[In, Out any](ctx workflow.Context, o workflow.ActivityOptions, activity func(context.Context, In) (Out, error), in In) (Out, error) {
+	return begin(ctx, o, activity, in).wait(ctx)
+}
+
+// begun is an activity that runs.
+type begun[Out any] struct{ workflow.Future }
+
+// begin is call without the wait.
+func begin[In, Out any](ctx workflow.Context, o workflow.ActivityOptions, activity func(context.Context, In) (Out, error), in In) begun[Out] {
+	return begun[Out]{workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, o), activity, in)}
+}
+
+// wait waits for the activity's end.
+func (b begun[Out]) wait(ctx workflow.Context) (Out, error) {
 	var out Out
-	err := workflow.ExecuteActivity(workflow.WithActivityOptions(ctx, o), activity, in).Get(ctx, &out)
+	err := b.Get(ctx, &out)
 	return out, err
 }
 

@@ -19,7 +19,7 @@ func Drift(ctx workflow.Context, in activities.MonitorInput) (activities.DriftOu
 			return activities.DriftOutput{}, err
 		}
 	}
-	out, err := call(ctx, dataScan(), monitors.Drift, activities.DriftInput{
+	out, err := compareWindow(ctx, activities.DriftInput{
 		Model: in.Model, End: workflow.Now(ctx).UTC(), Recent: last.Recent, Champion: last.Champion,
 	})
 	if err != nil {
@@ -30,7 +30,58 @@ func Drift(ctx workflow.Context, in activities.MonitorInput) (activities.DriftOu
 		return out, nil
 	}
 	told := last.Alert && last.Champion == out.Champion // people know: one cause is one page
-	return out, raise(ctx, activities.TriggerDrift, in.Model, out.Champion, out.End, out.Reason, told)
+	return out, raise(ctx, alarm{
+		kind: activities.TriggerDrift, model: in.Model, champion: out.Champion, at: out.End, why: out.Reason, page: out.Page, told: told,
+	})
+}
+
+// inShards marks the code that profiles a window in shards. What began before has one activity that reads all of it.
+const inShards = "drift-in-shards"
+
+// compareWindow profiles the window's shards side by side, and judges what comes of them.
+func compareWindow(ctx workflow.Context, in activities.DriftInput) (activities.DriftOutput, error) {
+	if workflow.GetVersion(ctx, inShards, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return call(ctx, dataScan(), monitors.Drift, in)
+	}
+	plan, err := call(ctx, dataScan(), monitors.DriftPlan, in)
+	if err != nil {
+		return activities.DriftOutput{}, err
+	}
+	shards, target, err := profileWindow(ctx, plan)
+	if err != nil {
+		return activities.DriftOutput{}, err
+	}
+	return call(ctx, dataScan(), monitors.DriftJudge, activities.DriftJudgement{
+		Plan: plan, Shards: shards, Target: target, Recent: in.Recent, Champion: in.Champion,
+	})
+}
+
+// profileWindow profiles each shard in an activity of its own, a few at once, and the labels beside them. One that fails
+// for good ends the others: a verdict is of the whole window.
+func profileWindow(ctx workflow.Context, plan activities.DriftPlan) (shards []activities.DriftProfiled, target activities.DriftProfiled, err error) {
+	if plan.Shards == 0 {
+		return nil, target, nil
+	}
+	ctx, cancel := workflow.WithCancel(ctx)
+	defer cancel()
+	labels := begin(ctx, dataScan(), monitors.DriftTarget, plan)
+	running := make([]begun[activities.DriftProfiled], plan.Shards)
+	for next := range plan.Shards + shardsAtOnce {
+		if done := next - shardsAtOnce; done >= 0 {
+			p, err := running[done].wait(ctx)
+			if err != nil {
+				return nil, target, err
+			}
+			shards = append(shards, p)
+		}
+		if next < plan.Shards {
+			o := dataScan()
+			o.Summary = fmt.Sprintf("shard %d of %d", next+1, plan.Shards)
+			running[next] = begin(ctx, o, monitors.DriftShard, activities.DriftShard{Plan: plan, Shard: next})
+		}
+	}
+	target, err = labels.wait(ctx)
+	return shards, target, err
 }
 
 // Quality compares labelled predictions with what the champion had on its test rows, by schedule.
@@ -43,7 +94,7 @@ func Quality(ctx workflow.Context, in activities.MonitorInput) (activities.Quali
 	if !out.Alert {
 		return out, nil
 	}
-	return out, raise(ctx, activities.TriggerQuality, in.Model, out.Champion, out.End, out.Reason, false)
+	return out, raise(ctx, alarm{kind: activities.TriggerQuality, model: in.Model, champion: out.Champion, at: out.End, why: out.Reason})
 }
 
 // RetrainCheck asks the model's entity for a run, by the spec's cron.
@@ -51,18 +102,29 @@ func RetrainCheck(ctx workflow.Context, in activities.MonitorInput) error {
 	return trigger(ctx, activities.TriggerCron, in.Model, 0, workflow.Now(ctx).UTC(), "retrain.cron")
 }
 
+// alarm is a monitor's that is over its limit.
+type alarm struct {
+	kind, model string
+	champion    int
+	at          time.Time // the window's end
+	why         string
+	page        string // where the report is; "": there is none
+	told        bool   // people know
+}
+
 // raise tells the entity, then people. That people couldn't be told is logged.
-func raise(ctx workflow.Context, kind, model string, champion int, at time.Time, why string, told bool) error {
-	triggered := trigger(ctx, kind, model, champion, at, why)
-	if told {
+func raise(ctx workflow.Context, a alarm) error {
+	triggered := trigger(ctx, a.kind, a.model, a.champion, a.at, a.why)
+	if a.told {
 		return triggered
 	}
 	_, err := call(ctx, alerting(), messenger.Send, activities.MessageInput{
-		Kind: activities.MessageAlert, Model: model, Text: fmt.Sprintf("%s: %s", kind, why),
-		Lifecycle: fmt.Sprintf("%s/%s/%d/%d", kind, model, champion, at.Unix()),
+		Kind: activities.MessageAlert, Model: a.model, Text: fmt.Sprintf("%s: %s", a.kind, a.why),
+		Lifecycle: fmt.Sprintf("%s/%s/%d/%d", a.kind, a.model, a.champion, a.at.Unix()),
+		Monitor:   a.kind, Page: a.page, Workflow: workflow.GetInfo(ctx).WorkflowExecution.ID,
 	})
 	if err != nil {
-		workflow.GetLogger(ctx).Warn("alert not sent", "model", model, "error", err)
+		workflow.GetLogger(ctx).Warn("alert not sent", "model", a.model, "error", err)
 	}
 	return triggered
 }
@@ -73,28 +135,4 @@ func trigger(ctx workflow.Context, kind, model string, champion int, at time.Tim
 		return fmt.Errorf("tell %s: %w (is the model applied? starter apply -f model.yaml)", ModelID(model), err)
 	}
 	return nil
-}
-
-func renderDrift(o activities.DriftOutput) string {
-	if o.Inconclusive != "" {
-		return fmt.Sprintf("### inconclusive\n\n%s\n", escape(o.Inconclusive))
-	}
-	s := fmt.Sprintf("### %d feature(s) drifted, largest PSI %.3f\n\n%d rows since %s against version %d. %s\n\n| feature | method | statistic | PSI | |\n| --- | --- | ---: | ---: | --- |\n",
-		len(o.Drifted), o.MaxPSI, o.Rows, o.From.UTC().Format("2006-01-02 15:04:05"), o.Champion, escape(o.Reason))
-	for _, c := range o.Top {
-		mark := ""
-		if c.Drifted {
-			mark = "drifted"
-		}
-		s += fmt.Sprintf("| %s | %s | %.4f | %.4f | %s |\n", escape(c.Name), c.Method, c.Statistic, c.PSI, mark)
-	}
-	return s
-}
-
-func renderQuality(o activities.QualityOutput) string {
-	if o.Inconclusive != "" {
-		return fmt.Sprintf("### inconclusive\n\n%s\n", escape(o.Inconclusive))
-	}
-	return fmt.Sprintf("### %s %.4f, limit %.4f\n\n%d of %d predictions labelled; version %d had %.4f on its test rows. %s\n",
-		o.Metric, o.Observed, o.Limit, o.Labelled, o.Predictions, o.Champion, o.Baseline, escape(o.Reason))
 }

@@ -1,11 +1,17 @@
 package workflows_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/mock"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
 
 	"github.com/leanloop/leanloop/activities"
 	"github.com/leanloop/leanloop/workflows"
@@ -27,18 +33,19 @@ func TestDriftCarriesItsWindowsFromRunToRun(t *testing.T) {
 		if last != nil {
 			s.SetLastCompletionResult(*last)
 		}
-		s.world.drift.do = func(in activities.DriftInput) (activities.DriftOutput, error) {
+		s.world.judged.do = func(in activities.DriftJudgement) (activities.DriftOutput, error) {
 			recent := append(in.Recent, over)
-			return activities.DriftOutput{Model: in.Model, Champion: 3, End: in.End, Recent: recent, Window: over, Alert: strings.Count(marks(recent), "t") >= 2}, nil
+			return activities.DriftOutput{Model: in.Plan.Model, Champion: 3, End: in.Plan.End, Recent: recent, Window: over, Alert: strings.Count(marks(recent), "t") >= 2}, nil
 		}
 		s.ExecuteWorkflow(workflows.Drift, watched)
 		var out activities.DriftOutput
 		if err := s.GetWorkflowResult(&out); err != nil {
 			t.Fatal(err)
 		}
-		in := s.world.drift.calls()[0]
+		in := s.world.judged.calls()[0]
 		want(t, "windows carried", len(in.Recent), window)
-		want(t, "end of the window", in.End, start)
+		want(t, "end of the window", s.world.cut.calls()[0].End, start)
+		want(t, "end of what is judged", in.Plan.End, start)
 		if last != nil {
 			want(t, "their champion", in.Champion, 3)
 		}
@@ -63,7 +70,7 @@ func (s *stage) alarm(monitor any, alert bool) error {
 	if !alert {
 		inconclusive = "12 rows < min_rows 1000"
 	}
-	s.world.drift.answers(activities.DriftOutput{Champion: 1, End: start, Alert: alert, Inconclusive: inconclusive, Reason: "PSI 0.31 > 0.2"})
+	s.world.judged.answers(activities.DriftOutput{Champion: 1, End: start, Alert: alert, Inconclusive: inconclusive, Reason: "PSI 0.31 > 0.2", Page: "s3://lake/page.html"})
 	s.world.quality.answers(activities.QualityOutput{Champion: 1, End: start, Alert: alert, Inconclusive: inconclusive, Reason: "f1 0.61 < 0.66"})
 	s.ExecuteWorkflow(monitor, watched)
 	return s.GetWorkflowError()
@@ -88,7 +95,11 @@ func TestMonitors(t *testing.T) {
 			want(t, "reason", s.asked[0].Reason, c.says)
 			wantText(t, "key", s.asked[0].Key, c.kind+"/2026-03-15T08:00:00")
 			wantAll(t, "messages", s.kinds(), activities.MessageAlert)
-			wantText(t, "message", s.world.send.calls()[0].Text, c.says)
+			m := s.message(activities.MessageAlert)
+			wantText(t, "message", m.Text, c.says)
+			want(t, "its monitor", m.Monitor, c.kind)
+			want(t, "its workflow", m.Workflow, "a schedule's run")
+			want(t, "its page", m.Page, map[string]string{activities.TriggerDrift: "s3://lake/page.html"}[c.kind])
 		})
 		t.Run(c.name+" that can't tell asks nobody", func(t *testing.T) {
 			s := newMonitor(t)
@@ -132,4 +143,145 @@ func TestRetrainCheckAsksForARun(t *testing.T) {
 	want(t, "error", s.GetWorkflowError(), nil)
 	want(t, "kind", s.asked[0].Kind, activities.TriggerCron)
 	want(t, "key", s.asked[0].Key, "cron/2026-03-15T08:00:00Z")
+}
+
+// compared runs a drift check and gives its result.
+func (s *stage) compared() (activities.DriftOutput, error) {
+	s.hearModel()
+	s.ExecuteWorkflow(workflows.Drift, watched)
+	var out activities.DriftOutput
+	return out, s.GetWorkflowResult(&out)
+}
+
+// cutsInto lets the plan have so many shards.
+func (w *world) cutsInto(shards int) {
+	w.cut.answers(activities.DriftPlan{Model: theModel, Champion: 1, End: start, Key: "work/plan.json", Shards: shards})
+}
+
+func TestEveryShardIsProfiledOnceAndJudgedInOrder(t *testing.T) {
+	for _, shards := range []int{1, 7, 8, 9, 40} {
+		s := newMonitor(t)
+		s.world.cutsInto(shards)
+		var mu sync.Mutex
+		running, most := 0, 0
+		s.world.shard.takes = func(context.Context) error {
+			mu.Lock()
+			running++
+			most = max(most, running)
+			mu.Unlock()
+			time.Sleep(time.Millisecond) // so that others may begin
+			mu.Lock()
+			running--
+			mu.Unlock()
+			return nil
+		}
+		_, err := s.compared()
+		want(t, "error", err, nil)
+		seen := map[int]int{}
+		for _, in := range s.world.shard.calls() {
+			seen[in.Shard]++
+		}
+		want(t, "shards profiled", len(seen), shards)
+		want(t, "times", len(s.world.shard.calls()), shards)
+		if most > 8 {
+			t.Errorf("%d shards at once > 8", most)
+		}
+		in := s.world.judged.calls()[0]
+		want(t, "profiles", len(in.Shards), shards)
+		for i, p := range in.Shards {
+			want(t, "profile", p.Key, fmt.Sprintf("work/shard-%d.json", i))
+		}
+		want(t, "labels", in.Target.Note, "target not compared")
+	}
+}
+
+func TestAShardThatFailsIsTriedAgain(t *testing.T) {
+	s := newMonitor(t)
+	s.world.cutsInto(3)
+	s.world.shard.fails(4, errAway)
+	_, err := s.compared()
+	want(t, "error", err, nil)
+	want(t, "attempts", len(s.world.shard.calls()), 3+4)
+	want(t, "profiles", len(s.world.judged.calls()[0].Shards), 3)
+}
+
+func TestAShardThatCantBeReadEndsTheCheckWithoutAVerdict(t *testing.T) {
+	s := newMonitor(t)
+	s.world.cutsInto(20)
+	s.world.shard.do = func(in activities.DriftShard) (activities.DriftProfiled, error) {
+		if in.Shard == 2 {
+			return activities.DriftProfiled{}, temporal.NewNonRetryableApplicationError("1-gw-damaged.csv.gz: line 3", activities.ErrorCorrupt, nil)
+		}
+		return activities.DriftProfiled{Rows: 1}, nil
+	}
+	_, err := s.compared()
+	wantError(t, err, activities.ErrorCorrupt, "1-gw-damaged.csv.gz")
+	want(t, "verdicts", len(s.world.judged.calls()), 0)
+	want(t, "triggers", len(s.asked), 0)
+	if n := len(s.world.shard.calls()); n == 20 {
+		t.Error("the other shards were read all the same")
+	}
+}
+
+func TestAPartThatIsGoneDoesntEndTheCheck(t *testing.T) {
+	s := newMonitor(t)
+	s.world.cutsInto(2)
+	s.world.shard.do = func(in activities.DriftShard) (activities.DriftProfiled, error) {
+		if in.Shard == 0 {
+			return activities.DriftProfiled{Gone: 3}, nil
+		}
+		return activities.DriftProfiled{Key: "work/shard-1.json", Rows: 9}, nil
+	}
+	_, err := s.compared()
+	want(t, "error", err, nil)
+	want(t, "parts gone", s.world.judged.calls()[0].Shards[0].Gone, 3)
+}
+
+func TestNothingLoggedIsJudgedWithoutReading(t *testing.T) {
+	s := newMonitor(t)
+	s.world.cut.answers(activities.DriftPlan{Model: theModel, Champion: 1, End: start})
+	s.world.judged.answers(activities.DriftOutput{Champion: 1, End: start, Inconclusive: "0 predictions"})
+	out, err := s.compared()
+	want(t, "error", err, nil)
+	want(t, "inconclusive", out.Inconclusive, "0 predictions")
+	want(t, "shards read", len(s.world.shard.calls())+len(s.world.target.calls()), 0)
+	want(t, "triggers", len(s.asked), 0)
+}
+
+// A version that is promoted between the plan and the verdict: the verdict is of neither, and the windows of before count
+// for nothing once the next plan has another champion.
+func TestAPromotionBetweenPlanAndVerdictIsNoAlert(t *testing.T) {
+	s := newMonitor(t)
+	s.SetLastCompletionResult(activities.DriftOutput{Champion: 1, Recent: []bool{true, true}, Alert: true})
+	s.world.judged.do = func(in activities.DriftJudgement) (activities.DriftOutput, error) {
+		want(t, "planned champion", in.Plan.Champion, 1)
+		return activities.DriftOutput{Champion: 1, End: start, Recent: in.Recent, Inconclusive: "version 2 was promoted"}, nil
+	}
+	out, err := s.compared()
+	want(t, "error", err, nil)
+	wantAll(t, "windows", out.Recent, true, true)
+	want(t, "triggers", len(s.asked), 0)
+	want(t, "messages", len(s.kinds()), 0)
+}
+
+func TestACheckThatBeganBeforeShardsReadsAllInOneActivity(t *testing.T) {
+	s := newMonitor(t)
+	s.OnGetVersion("drift-in-shards", workflow.DefaultVersion, workflow.Version(1)).Return(workflow.DefaultVersion)
+	_, err := s.compared()
+	want(t, "error", err, nil)
+	want(t, "reads", len(s.world.drift.calls()), 1)
+	want(t, "plans", len(s.world.cut.calls()), 0)
+}
+
+func TestRecordedChecksOfBothKindsReplay(t *testing.T) {
+	all := recorded(t)
+	for name, activity := range map[string]string{
+		"monitors.drift": "Drift", "monitors.drift-inconclusive": "Drift", "monitors.drift-shards": "DriftShard", "monitors.drift-nothing": "DriftJudge",
+	} {
+		if all[name] == nil {
+			t.Fatalf("no history %s", name)
+		}
+		want(t, name+" has "+activity, schedules(all[name], activity), true)
+		want(t, name+" has the old activity", schedules(all[name], "Drift"), activity == "Drift")
+	}
 }

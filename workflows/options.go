@@ -120,6 +120,10 @@ const (
 	leaseSlack = 15 * time.Second
 )
 
+// shardsAtOnce is how many shards of a window are profiled at the same time: enough for a few machines, and other models'
+// checks still get their turn.
+const shardsAtOnce = 8
+
 // Bounds of what an entity remembers.
 const (
 	recentTriggers = 1000

@@ -289,14 +289,22 @@ func adoptedScenario() scenario {
 
 func monitorScenario() scenario {
 	return scenario{
-		name: "monitors", files: []string{"monitors.drift", "monitors.drift-inconclusive", "monitors.quality", "monitors.retrain"},
+		// monitors.drift and monitors.drift-inconclusive are kept from before windows were cut into shards.
+		name: "monitors", files: []string{"monitors.drift-shards", "monitors.drift-nothing", "monitors.quality", "monitors.retrain"},
 		given: func(r *recorder) {
 			r.world.snapshot.answers(activities.SnapshotOutput{Digest: "d", Unchanged: 1})
-			r.world.drift.do = func(in activities.DriftInput) (activities.DriftOutput, error) {
-				if len(r.world.drift.calls()) > 1 {
-					return activities.DriftOutput{Model: in.Model, Inconclusive: "12 rows < min_rows 1000"}, nil
+			r.world.cut.do = func(in activities.DriftInput) (activities.DriftPlan, error) {
+				if len(r.world.cut.calls()) > 1 {
+					return activities.DriftPlan{Model: in.Model, Champion: 1, End: in.End}, nil
 				}
-				return activities.DriftOutput{Model: in.Model, Champion: 1, End: in.End, Alert: true, Window: true, Recent: []bool{true}, Reason: "PSI 0.31 > 0.2"}, nil
+				return activities.DriftPlan{Model: in.Model, Champion: 1, End: in.End, Key: "work/plan.json", Shards: 10, Parts: 40}, nil
+			}
+			r.world.shard.fails(1, errAway)
+			r.world.judged.do = func(in activities.DriftJudgement) (activities.DriftOutput, error) {
+				if in.Plan.Shards == 0 {
+					return activities.DriftOutput{Model: in.Plan.Model, Champion: 1, Inconclusive: "12 rows < min_rows 1000"}, nil
+				}
+				return activities.DriftOutput{Model: in.Plan.Model, Champion: 1, End: in.Plan.End, Alert: true, Window: true, Recent: []bool{true}, Reason: "PSI 0.31 > 0.2", Page: "s3://lake/page.html"}, nil
 			}
 			r.world.quality.answers(activities.QualityOutput{Champion: 1, Alert: true, Reason: "f1 0.61 < 0.66"})
 		},
@@ -307,7 +315,7 @@ func monitorScenario() scenario {
 				name     string
 				workflow any
 			}{
-				{"drift", workflows.Drift}, {"drift-inconclusive", workflows.Drift}, {"quality", workflows.Quality}, {"retrain", workflows.RetrainCheck},
+				{"drift-shards", workflows.Drift}, {"drift-nothing", workflows.Drift}, {"quality", workflows.Quality}, {"retrain", workflows.RetrainCheck},
 			} {
 				run := r.start("monitors/"+m.name, m.workflow, in)
 				r.write("monitors/"+m.name, run.GetRunID(), "monitors."+m.name)

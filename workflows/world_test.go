@@ -131,6 +131,10 @@ type world struct {
 	confirm  fake[activities.ConfirmInput, activities.ConfirmOutput]
 	measure  fake[activities.MeasureInput, activities.MeasureOutput]
 	drift    fake[activities.DriftInput, activities.DriftOutput]
+	cut      fake[activities.DriftInput, activities.DriftPlan]
+	shard    fake[activities.DriftShard, activities.DriftProfiled]
+	target   fake[activities.DriftPlan, activities.DriftProfiled]
+	judged   fake[activities.DriftJudgement, activities.DriftOutput]
 	quality  fake[activities.QualityInput, activities.QualityOutput]
 	send     fake[activities.MessageInput, activities.MessageOutput]
 }
@@ -193,6 +197,18 @@ func (w *world) wire(r worker.ActivityRegistry) {
 	})
 	wire(r, monitors.Drift, &w.drift, func(in activities.DriftInput) (activities.DriftOutput, error) {
 		return activities.DriftOutput{Model: in.Model, Champion: 1, End: in.End, Rows: 5000, Recent: append(in.Recent, false)}, nil
+	})
+	wire(r, monitors.DriftPlan, &w.cut, func(in activities.DriftInput) (activities.DriftPlan, error) {
+		return activities.DriftPlan{Model: in.Model, Champion: 1, End: in.End, Key: "work/plan.json", Shards: 2, Parts: 5}, nil
+	})
+	wire(r, monitors.DriftShard, &w.shard, func(in activities.DriftShard) (activities.DriftProfiled, error) {
+		return activities.DriftProfiled{Key: fmt.Sprintf("work/shard-%d.json", in.Shard), Rows: 2500}, nil
+	})
+	wire(r, monitors.DriftTarget, &w.target, func(activities.DriftPlan) (activities.DriftProfiled, error) {
+		return activities.DriftProfiled{Note: "target not compared"}, nil
+	})
+	wire(r, monitors.DriftJudge, &w.judged, func(in activities.DriftJudgement) (activities.DriftOutput, error) {
+		return activities.DriftOutput{Model: in.Plan.Model, Champion: in.Plan.Champion, End: in.Plan.End, Rows: 5000, Recent: append(in.Recent, false)}, nil
 	})
 	wire(r, monitors.Quality, &w.quality, func(in activities.QualityInput) (activities.QualityOutput, error) {
 		return activities.QualityOutput{Model: in.Model, Champion: 1, End: in.End, Metric: "f1", Observed: 0.8, Baseline: 0.8, Limit: 0.76}, nil
