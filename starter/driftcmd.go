@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -177,16 +178,22 @@ func runDrift(ctx context.Context, o *driftOptions) error {
 	return nil
 }
 
+// maxSideName is how long a file's name may be to stand beside every drawing of the report; its head has both in full.
+const maxSideName = 24
+
 // draw writes the report that --html asks for.
 func (o *driftOptions) draw(m *spec.Model, ref, cur sideFile, chosen *choice, result drift.Result) error {
 	if o.html == "" {
 		return nil
 	}
 	d := report.DriftPage{
-		Subject: cur.name + " against " + ref.name, At: o.now(), Result: result, ReferenceName: ref.name, CurrentName: cur.name,
+		Subject: cur.name + " against " + ref.name, At: o.now(), Result: result,
 	}
 	if m != nil {
 		d.Title, d.Target = m.Metadata.Name, m.Data.Target
+	}
+	if a, b := filepath.Base(ref.name), filepath.Base(cur.name); a != b && max(len(a), len(b)) <= maxSideName {
+		d.ReferenceName, d.CurrentName = a, b
 	}
 	var err error
 	if d.Reference, err = profile.Of(chosen.of(ref.table), profile.Options{}); err != nil {

@@ -18,7 +18,7 @@ const (
 	exitOK         = 0
 	exitFailure    = 1
 	exitUsage      = 2 // the command line, a file that it names, or the spec
-	exitGate       = 3 // a gate or a validation failed: somebody must look at the data or the model
+	exitGate       = 3 // a gate or a validation failed, or data has drifted: somebody must look at the data or the model
 	exitRejected   = 4
 	exitRolledBack = 5
 	exitTimedOut   = 6

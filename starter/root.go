@@ -18,8 +18,8 @@ func newRoot(a *app) *cobra.Command {
 Connects to Temporal by --temporal, TEMPORAL_ADDRESS or a profile, and to S3 by the AWS_* variables. With none of them,
 the development stack that "starter dev" started last is used, and named on stderr.
 
-Exit codes: 0 ok, 1 error, 2 usage or invalid spec, 3 gate or validation failed, 4 rejected, 5 rolled back,
-6 timed out, 7 not found or conflict (a decision that was refused, too).`
+Exit codes: 0 ok, 1 error, 2 usage or invalid spec, 3 gate or validation failed, or drift found, 4 rejected,
+5 rolled back, 6 timed out, 7 not found or conflict (a decision that was refused, too).`
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetIn(a.in)
 	root.SetOut(a.out)
