@@ -1,0 +1,176 @@
+package report
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/leanloop/leanloop/internal/dataset"
+	"github.com/leanloop/leanloop/internal/dataset/profile"
+	"github.com/leanloop/leanloop/internal/drift"
+	"github.com/leanloop/leanloop/internal/spec"
+)
+
+func pointer(x float64) *float64 { return &x }
+
+func TestADriftedColumnIsToldInASentence(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		column drift.ColumnResult
+		want   string
+		chip   string
+	}{
+		{"distance", drift.ColumnResult{Method: drift.MethodWasserstein, Statistic: 0.314159, Threshold: 0.1, Drifted: true},
+			"Values moved by 0.3142 standard deviations on average (limit 0.1).", "Drifted"},
+		{"approximate", drift.ColumnResult{Method: drift.MethodWasserstein, Statistic: 0.05, Threshold: 0.1, Error: pointer(0.002)},
+			"Values moved by 0.05 ± 0.002 standard deviations on average (limit 0.1).", "Stable"},
+		{"p-value", drift.ColumnResult{Method: drift.MethodKS, Statistic: 0.2, PValue: pointer(1e-9), Threshold: 0.05, Drifted: true},
+			"The cumulative shares differ by at most 20.0\u00a0%, which is more than chance explains (p <\u00a00.0001, limit 0.05).", "Drifted"},
+		{"corrected", drift.ColumnResult{Method: drift.MethodChiSquare, Statistic: 9, PValue: pointer(0.01), PAdjusted: pointer(0.08), Threshold: 0.05},
+			"The shares of the values differ no more than chance explains (p = 0.08, limit 0.05, adjusted for the number of columns).", "Stable"},
+		{"gaps", drift.ColumnResult{Missing: drift.MissingTest{Drifted: true}, MissingReference: 0, MissingCurrent: 0.031},
+			"Missing values went from 0\u00a0% to 3.1\u00a0% of the rows.", "Gaps"},
+		{"gaps and values", drift.ColumnResult{Method: drift.MethodJS, Statistic: 0.2, Threshold: 0.1, Drifted: true, Missing: drift.MissingTest{Drifted: true}, MissingCurrent: 0.5},
+			"Missing values went from 0\u00a0% to 50.0\u00a0% of the rows. The two distributions are 0.2 apart, where 0 is the same and 0.83 nothing in common (limit 0.1).", "Drifted, and gaps"},
+		{"chance", drift.ColumnResult{Method: drift.MethodPSI, Statistic: 0.5, Threshold: 0.2, Drifted: true, ByChance: true},
+			"The stability index is 0.5 (limit 0.2). With so many different values in so few rows two samples of the same data often differ as much: it isn't counted.", "Chance"},
+		{"no method", drift.ColumnResult{Problem: "no current values"}, "Note: no current values.", "Not compared"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			assert.Equal(t, c.want, strings.Join(DriftPage{}.say(c.column), " "))
+			assert.Equal(t, c.chip, chipOf(c.column).Text)
+		})
+	}
+}
+
+func TestASentenceSaysWhereValuesMoved(t *testing.T) {
+	side := func(c profile.Column) *profile.Profile {
+		return &profile.Profile{Version: profile.Version, Columns: []profile.Column{c}}
+	}
+	page := DriftPage{
+		Reference: side(profile.Column{Name: "x", Kind: "number", Count: 1, Numbers: &profile.Numbers{Mean: -1.5}}),
+		Current:   side(profile.Column{Name: "x", Kind: "number", Count: 1, Numbers: &profile.Numbers{Mean: 2}}),
+	}
+	got := page.say(drift.ColumnResult{Name: "x", Type: drift.Numeric, Method: drift.MethodWasserstein})
+	assert.Contains(t, got[0], "The average went from \u20111.5 to 2.")
+}
+
+func TestAMeterReachesItsStrokeAtTheLimit(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		column drift.ColumnResult
+		length string
+	}{
+		{"half of a distance", drift.ColumnResult{Method: drift.MethodJS, Statistic: 0.05, Threshold: 0.1}, "16.7%"},
+		{"a distance at its limit", drift.ColumnResult{Method: drift.MethodJS, Statistic: 0.1, Threshold: 0.1}, "33.3%"},
+		{"far beyond", drift.ColumnResult{Method: drift.MethodJS, Statistic: 70, Threshold: 0.1}, "100%"},
+		{"p = 1", drift.ColumnResult{Method: drift.MethodKS, PValue: pointer(1), Threshold: 0.05}, "0%"},
+		{"p at its limit", drift.ColumnResult{Method: drift.MethodKS, PValue: pointer(0.05), Threshold: 0.05}, "33.3%"},
+		{"p of 0", drift.ColumnResult{Method: drift.MethodKS, PValue: pointer(0), Threshold: 0.05}, "100%"},
+		{"the adjusted p decides", drift.ColumnResult{Method: drift.MethodKS, PValue: pointer(0), PAdjusted: pointer(0.05), Threshold: 0.05}, "33.3%"},
+	} {
+		assert.Equal(t, c.length, testOf(c.column).Meter, c.name)
+	}
+}
+
+func TestTheVerdictOnAWindow(t *testing.T) {
+	alert := drift.Result{Alert: true, Drifted: 1, Features: 3, Columns: []drift.ColumnResult{{Name: "a", Method: drift.MethodJS, Drifted: true}}}
+	after := spec.KOfN{K: 2, N: 3}
+	for _, c := range []struct {
+		name  string
+		page  DriftPage
+		state string
+		head  string
+	}{
+		{"alert", DriftPage{Result: alert}, bad, "Alert: 1 of 3 columns drifted"},
+		{"alert that people hear of", DriftPage{Result: alert, History: []bool{true, false, true}, After: after}, bad, "Alert: 1 of 3 columns drifted"},
+		{"alert that people don't hear of yet", DriftPage{Result: alert, History: []bool{false, false, true}, After: after}, warn, "Alert: 1 of 3 columns drifted"},
+		{"psi alone", DriftPage{Result: drift.Result{Alert: true, Features: 3, MaxPSI: 1, MaxPSIColumn: "a"}}, bad, "Alert: a column's PSI is over its limit"},
+		{"drift without alert", DriftPage{Result: drift.Result{Drifted: 1, Features: 3}}, warn, "No alert: 1 of 3 columns drifted"},
+		{"nothing", DriftPage{Result: drift.Result{Features: 3}}, good, "No drift: no column moved beyond its limit"},
+		{"too few rows", DriftPage{Result: drift.Result{Inconclusive: true}}, unknown, "Too few rows to tell"},
+	} {
+		got := c.page.verdict()
+		assert.Equal(t, c.state, got.State, c.name)
+		assert.Equal(t, c.head, got.Head, c.name)
+		assert.NotEmpty(t, got.Next, c.name)
+	}
+}
+
+func TestTheVerdictOnAFile(t *testing.T) {
+	block, note := dataset.Failure{Rule: dataset.RuleNull, Severity: dataset.SeverityBlock}, dataset.Failure{Rule: dataset.RuleMax, Severity: "warn"}
+	checked := func(failures ...dataset.Failure) ValidationPage {
+		return ValidationPage{Report: &dataset.Report{Failures: failures}}
+	}
+	for _, c := range []struct {
+		name  string
+		page  ValidationPage
+		state string
+		head  string
+	}{
+		{"no table", ValidationPage{Err: errors.New("a.csv: line 3: quotes")}, bad, "Refused: this is no table that can be read"},
+		{"one rule", checked(note, block), bad, "Refused: 1 rule broken"},
+		{"warnings", checked(note, note), warn, "Accepted, with 2 warnings"},
+		{"pass", checked(), good, "Accepted: every rule held"},
+		{"nothing asked", ValidationPage{}, unknown, "Read, and held to nothing"},
+	} {
+		got := c.page.verdict(worstFirst(c.page.Report))
+		assert.Equal(t, c.state, got.State, c.name)
+		assert.Equal(t, c.head, got.Head, c.name)
+	}
+}
+
+func TestFailuresThatBlockComeFirstThenTheFileThenManyRows(t *testing.T) {
+	failure := func(name string, rows int64, severity string) dataset.Failure {
+		return dataset.Failure{Column: name, Rows: rows, Severity: severity}
+	}
+	var got []string
+	for _, f := range worstFirst(&dataset.Report{Failures: []dataset.Failure{
+		failure("warns, many", 900, "warn"), failure("few", 2, dataset.SeverityBlock), failure("many", 500, dataset.SeverityBlock),
+		failure("the file", 0, dataset.SeverityBlock), failure("warns, the file", 0, "warn"),
+	}}) {
+		got = append(got, f.Column)
+	}
+	assert.Equal(t, []string{"the file", "many", "few", "warns, the file", "warns, many"}, got)
+}
+
+func TestWhatHeldIsTheContractLessWhatFailed(t *testing.T) {
+	low := 0.0
+	page := ValidationPage{
+		Report: &dataset.Report{Failures: []dataset.Failure{
+			{Column: "age", Rule: dataset.RuleMin, Severity: dataset.SeverityBlock}, {Column: "gone", Rule: dataset.RuleMissing, Severity: dataset.SeverityBlock},
+		}},
+		Contract: &spec.Contract{Strict: true, Rows: spec.RowRule{Min: 10}, Columns: []spec.ColumnRule{
+			{Name: "age", Type: "number", Min: &low}, {Name: "gone", Type: "text"}, {Name: "code", Type: "category", Nullable: true, Values: []string{"a", "b"}, Unique: true},
+		}},
+	}
+	rows, _ := page.held(page.Report.Failures)
+	var got []string
+	for _, row := range rows {
+		rules := make([]string, len(row.Rules))
+		for i, rule := range row.Rules {
+			rules[i] = rule.Text
+		}
+		got = append(got, row.Column.Text+": "+strings.Join(rules, "; "))
+	}
+	assert.Equal(t, []string{": at least 10 rows; no other columns", "age: number; nothing missing", "code: category; one of “a”, “b”; each value once"}, got)
+	page.Err = errors.New("no table")
+	rows, _ = page.held(nil)
+	assert.Empty(t, rows, "nothing is known to hold in what can't be read")
+}
+
+func TestAProfileSaysWhatIsWorthALook(t *testing.T) {
+	p := &profile.Profile{Rows: 100, Columns: []profile.Column{
+		{Name: "empty", Nulls: 100}, {Name: "constant", Count: 100, Distinct: 1}, {Name: "gaps", Count: 70, Nulls: 30, Distinct: 9}, {Name: "fine", Count: 100, Distinct: 9},
+	}}
+	got := profileVerdict(p)
+	assert.Equal(t, warn, got.State)
+	require.Len(t, got.Say, 3)
+	assert.Equal(t, "Without any value: “empty”.", got.Say[0].Text)
+	p.Columns = p.Columns[3:]
+	assert.Equal(t, good, profileVerdict(p).State)
+	assert.Equal(t, unknown, profileVerdict(nil).State)
+}
