@@ -113,8 +113,8 @@ func (g *digester) digest(ref, cur []float64) (d *digest, ok bool) {
 	g.per = [2]int64{perRef, perCur}
 	g.out = digest{n: g.ref.size, m: g.cur.size, lcm: int64(g.ref.size) * perRef}
 	g.choose()
-	g.ref.sort(g.forms)
-	g.cur.sort(g.forms)
+	g.ref.sort(&g.layout, g.forms)
+	g.cur.sort(&g.layout, g.forms)
 	g.walk()
 	low, high := valueOf(g.at[0]), valueOf(g.at[len(g.at)-1])
 	if !moderate(low) || !moderate(high) {
@@ -230,7 +230,7 @@ func (g *digester) rank() {
 }
 
 // sort gathers the keys of the buckets to be sorted, and sorts them.
-func (p *part) sort(forms []form) {
+func (p *part) sort(l *layout, forms []form) {
 	p.place = slices.Grow(p.place[:0], noBucket+1)[:noBucket+1]
 	n := 0
 	for b := range p.place {
@@ -251,7 +251,11 @@ func (p *part) sort(forms []form) {
 	for b := range forms {
 		if forms[b] == ordered {
 			p.place[b] -= int32(p.loads[b].n)
-			p.spare = sortKeys(p.of(b), p.spare)
+			width := l.narrow[b]
+			if !l.linear(b) {
+				width = 0
+			}
+			p.spare = sortKeys(p.of(b), p.spare, l.start[b], width)
 		}
 	}
 }

@@ -25,15 +25,14 @@ const (
 	cells    = 1 << cellBits
 	// sampleSize is how many numbers say where buckets are to be narrow.
 	sampleSize = 4096
-	// maxBuckets keeps a bucket's number within 16 bits, noBucket apart.
-	maxBuckets = 1<<16 - 1
-	noBucket   = 1<<16 - 1
+	// noBucket is no bucket: numbers of buckets have 16 bits.
+	noBucket = 1<<16 - 1
 	// perBucket is about how many numbers of one side a bucket is to have: fewer, and the buckets don't stay in the
 	// cache; more, and more of them have to be sorted.
 	perBucket = 32
-	// layoutBuckets is what the sample divides among the cells: rounded up to powers of 2, and with a bucket for each
-	// cell that the sample doesn't touch, they stay under maxBuckets.
-	layoutBuckets = 1 << 14
+	// layoutBuckets is what the sample divides among the cells: each share is rounded up to a power of 2, and a cell that
+	// the sample does not touch has a bucket too, so that they stay under noBucket.
+	layoutBuckets = 28_000
 )
 
 // layout maps keys to numbered buckets of ascending ranges: cells of one width, divided into buckets where the numbers

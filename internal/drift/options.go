@@ -33,8 +33,8 @@ type Options struct {
 	PSI float64
 	// Correction is "" or CorrectionBH: p-values are adjusted for the number of features before they decide.
 	Correction string
-	// Workers is the number of goroutines, each with about 25 bytes of memory for each row of the larger side. 0:
-	// GOMAXPROCS.
+	// Workers is the number of goroutines that compare columns; 0: GOMAXPROCS. Each has up to 10 MB of memory, and 2 to
+	// 10 bytes for each row of both sides.
 	Workers int
 }
 

@@ -1,26 +1,62 @@
 package drift
 
-import "slices"
-
-const (
-	// insertBelow and radixFrom are where another way of sorting is faster, as measured.
-	insertBelow, radixFrom = 32, 512
-	digitBits              = 8
-	digits                 = 64 / digitBits
+import (
+	"math/bits"
+	"slices"
 )
 
-// sortKeys sorts keys, and gives back what it used as room besides.
-func sortKeys(keys, spare []uint64) []uint64 {
-	switch n := len(keys); {
-	case n <= insertBelow:
+const (
+	// insertBelow, spreadBelow are the numbers of keys up to which another way of sorting is faster, as measured.
+	insertBelow, spreadBelow = 16, 1024
+	digitBits                = 8
+	digits                   = 64 / digitBits
+)
+
+// sortKeys sorts keys, which are spread over the 2^width keys from start where width isn't 0, and gives back what it used
+// as room besides.
+func sortKeys(keys, spare []uint64, start uint64, width uint8) []uint64 {
+	n := len(keys)
+	if n <= insertBelow {
 		insertionSort(keys)
-	case n < radixFrom:
-		slices.Sort(keys)
-	default:
-		spare = slices.Grow(spare[:0], n)[:n]
+		return spare
+	}
+	spare = slices.Grow(spare[:0], n)[:n]
+	if n <= spreadBelow && width > 0 {
+		spreadSort(keys, spare, start, width)
+	} else {
 		radixSort(keys, spare)
 	}
 	return spare
+}
+
+// spreadSort distributes keys by what would be their ranks if they were evenly spread, and sorts those that share one.
+func spreadSort(keys, spare []uint64, start uint64, width uint8) {
+	var ends [spreadBelow]uint16
+	places := uint8(min(bits.Len(uint(len(keys)-1)), 10, int(width)))
+	shift := (width - places) & 63
+	for _, key := range keys {
+		ends[(key-start)>>shift&(spreadBelow-1)]++
+	}
+	at := uint16(0)
+	for i := range ends[:1<<places] {
+		at += ends[i]
+		ends[i] = at
+	}
+	for _, key := range keys {
+		end := &ends[(key-start)>>shift&(spreadBelow-1)]
+		*end--
+		spare[*end] = key
+	}
+	most := uint16(0)
+	for i := range ends[:1<<places-1] { // ends are begins now
+		most = max(most, ends[i+1]-ends[i])
+	}
+	copy(keys, spare)
+	if most = max(most, uint16(len(keys))-ends[1<<places-1]); most > insertBelow && shift > 0 {
+		slices.Sort(keys)
+		return
+	}
+	insertionSort(keys)
 }
 
 func insertionSort(keys []uint64) {
