@@ -256,7 +256,7 @@ func (o *driftOptions) read(ctx context.Context, side *sideFile, m *spec.Model, 
 	}
 	var report *dataset.Report
 	var err error
-	side.table, side.info, report, err = readTable(ctx, side.source, options)
+	side.table, side.info, report, err = dataset.ReadSource(ctx, side.source, options)
 	if isA[*dataset.FormatError](err) {
 		return errors.New(err.Error())
 	}
@@ -269,16 +269,6 @@ func (o *driftOptions) read(ctx context.Context, side *sideFile, m *spec.Model, 
 		}
 	}
 	return nil
-}
-
-// readTable is a whole file in memory.
-func readTable(ctx context.Context, src dataset.Source, o dataset.ReadOptions) (*dataset.Table, dataset.Info, *dataset.Report, error) {
-	r, err := src.Open()
-	if err != nil {
-		return nil, dataset.Info{}, nil, err
-	}
-	defer func() { _ = r.Close() }()
-	return dataset.Read(ctx, r, o)
 }
 
 // driftError says that a data set has drifted; its details were printed.

@@ -40,7 +40,7 @@ func readFlights(t *testing.T) *flights {
 	require.NoError(t, err)
 	require.Len(t, paths, 12)
 	for _, path := range paths {
-		table, _, report, err := readTable(t.Context(), dataset.File(path), dataset.ReadOptions{Name: path, Contract: m.Data.Contract})
+		table, _, report, err := dataset.ReadSource(t.Context(), dataset.File(path), dataset.ReadOptions{Name: path, Contract: m.Data.Contract})
 		require.NoError(t, err)
 		require.NoError(t, report.Error())
 		f.months = append(f.months, table)

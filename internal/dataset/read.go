@@ -52,8 +52,13 @@ func Read(ctx context.Context, r io.Reader, o ReadOptions) (t *Table, info Info,
 			t, err = nil, fmt.Errorf("read %s: %w", o.Name, failed)
 		}
 	}()
+	return ReadSource(ctx, src, o)
+}
+
+// ReadSource is Read of an object that can be opened again, and so never needs a copy.
+func ReadSource(ctx context.Context, src Source, o ReadOptions) (*Table, Info, *Report, error) {
 	var c collector
-	info, report, err = Scan(ctx, src, o, &c)
+	info, report, err := Scan(ctx, src, o, &c)
 	if err != nil {
 		return nil, info, report, err
 	}
