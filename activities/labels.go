@@ -38,7 +38,7 @@ func (m *Monitors) join(ctx context.Context, w watched, logged predictions.Windo
 
 // labelled hands take the accepted rows that label one of the logged predictions, file by file with the id of each: of
 // two rows of one id the first that has a label, as everywhere. It returns the id of each logged row, "" where it has
-// none. Files that were accepted before the champion was registered hold what it learned from, and aren't read.
+// none.
 func (m *Monitors) labelled(ctx context.Context, w watched, logged predictions.Window, note func(any), take func(t *dataset.Table, ids []string) error) ([]string, error) {
 	if logged.Rows == 0 {
 		return nil, nil
@@ -64,15 +64,12 @@ func (m *Monitors) labelled(ctx context.Context, w watched, logged predictions.W
 			names[i] = spelt[code]
 		}
 	}
-	head, err := m.Lake.Index(w.model).Head(ctx)
+	files, err := m.labelFiles(ctx, w)
 	if err != nil {
-		return nil, ledgerError(err)
+		return nil, err
 	}
-	for _, f := range head.State.Files {
-		if !f.AcceptedAt.After(w.version.RegisteredAt) {
-			continue
-		}
-		t, err := m.Lake.readFile(ctx, w.spec, contract, dataset.SnapshotFile{SHA256: f.SHA256, Source: f.Source}, note)
+	for _, f := range files {
+		t, err := m.Lake.readFile(ctx, w.spec, contract, f, note)
 		if err != nil {
 			return nil, err
 		}
@@ -85,6 +82,22 @@ func (m *Monitors) labelled(ctx context.Context, w watched, logged predictions.W
 		}
 	}
 	return names, nil
+}
+
+// labelFiles are the files that may label what the champion answered: those accepted since it was registered. Earlier ones
+// hold what it learned from.
+func (m *Monitors) labelFiles(ctx context.Context, w watched) ([]dataset.SnapshotFile, error) {
+	head, err := m.Lake.Index(w.model).Head(ctx)
+	if err != nil {
+		return nil, ledgerError(err)
+	}
+	var out []dataset.SnapshotFile
+	for _, f := range head.State.Files {
+		if f.AcceptedAt.After(w.version.RegisteredAt) {
+			out = append(out, dataset.SnapshotFile{SHA256: f.SHA256, Source: f.Source})
+		}
+	}
+	return out, nil
 }
 
 // labelsIn are the rows of one file that label an open prediction, with its id; it is open no more.

@@ -126,6 +126,9 @@ func (m *Monitors) DriftTarget(ctx context.Context, plan DriftPlan) (DriftProfil
 	if err != nil || why != "" {
 		return DriftProfiled{Note: why}, err
 	}
+	if files, err := m.labelFiles(ctx, w); err != nil || len(files) == 0 {
+		return DriftProfiled{Note: fmt.Sprintf("target not compared: no file was accepted since version %d was registered", plan.Champion)}, err
+	}
 	old := plan.End.Add(-w.spec.Data.Labels.Delay.D()) // younger rows can't have their labels yet
 	q := w.query(plan.From, old)
 	q.Features, q.Progress = nil, func(rows int) { h.note(reading{Rows: rows}) }
@@ -134,8 +137,8 @@ func (m *Monitors) DriftTarget(ctx context.Context, plan DriftPlan) (DriftProfil
 		return DriftProfiled{}, logError(err)
 	}
 	all := &continued{to: profile.NewBuilder(profile.Options{Against: ref.Training})}
-	out := DriftProfiled{}
-	_, err = m.labelled(ctx, w, logged, h.note, func(t *dataset.Table, ids []string) error {
+	out, known := DriftProfiled{}, map[string]bool{}
+	names, err := m.labelled(ctx, w, logged, h.note, func(t *dataset.Table, ids []string) error {
 		target, err := t.Project([]string{w.spec.Data.Target})
 		if err != nil {
 			return permanent(ErrorData, err)
@@ -144,16 +147,25 @@ func (m *Monitors) DriftTarget(ctx context.Context, plan DriftPlan) (DriftProfil
 		if err := all.Begin([]spec.ColumnRule{{Name: columnTarget, Type: target.Columns[0].Kind.String()}}); err != nil {
 			return permanent(ErrorData, err)
 		}
+		for _, id := range ids {
+			known[id] = true
+		}
 		out.Rows += int64(target.Rows)
 		return all.to.Add(target)
 	})
 	if err != nil {
 		return DriftProfiled{}, err
 	}
-	coverage := float64(out.Rows) / float64(max(1, logged.Rows))
+	covered := 0 // predictions: of one row there may be several
+	for _, name := range names {
+		if known[name] {
+			covered++
+		}
+	}
+	coverage := float64(covered) / float64(max(1, logged.Rows))
 	if out.Rows < int64(max(1, w.spec.Monitor.Drift.MinRows)) || coverage < float64(w.spec.Data.Labels.MinCoverage) {
-		out.Note = fmt.Sprintf("target not compared: %d of %d predictions are labelled, fewer than monitor.drift.min_rows %d or data.labels.min_coverage %.4g %%",
-			out.Rows, logged.Rows, w.spec.Monitor.Drift.MinRows, 100*float64(w.spec.Data.Labels.MinCoverage))
+		out.Note = fmt.Sprintf("target not compared: %d labels for %d of %d predictions, fewer than monitor.drift.min_rows %d or data.labels.min_coverage %.4g %%",
+			out.Rows, covered, logged.Rows, w.spec.Monitor.Drift.MinRows, 100*float64(w.spec.Data.Labels.MinCoverage))
 		return out, nil
 	}
 	p, err := all.to.Profile()

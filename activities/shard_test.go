@@ -13,7 +13,10 @@ import (
 
 	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/drift"
+	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/objectstore"
+	"github.com/leanloop/leanloop/internal/predictions"
+	"github.com/leanloop/leanloop/internal/spec"
 	"github.com/leanloop/leanloop/internal/training"
 )
 
@@ -168,7 +171,7 @@ func TestLabelsThatHaveComeAreAColumnOfTheirOwn(t *testing.T) {
 	w.log(1, "part", answers(rows, t0.Add(time.Hour)))
 	out := must(t, w.monitors().Drift, tenHours)
 	require.Len(t, out.Extra, 1)
-	require.Contains(t, out.Notes[0], "target not compared: 0 of 200 predictions are labelled")
+	require.Contains(t, out.Notes[0], "target not compared: no file was accepted since version 1 was registered")
 
 	w.accept("2013-06.csv", outcomes(rows, truly))
 	out = must(t, w.monitors().Drift, tenHours)
@@ -196,7 +199,11 @@ func TestLabelsThatHaveComeAreAColumnOfTheirOwn(t *testing.T) {
 	}))
 	out = must(t, w.monitors().Drift, tenHours)
 	require.Len(t, out.Extra, 1)
-	require.Contains(t, out.Notes[0], "target not compared: 95 of 200 predictions are labelled, fewer than monitor.drift.min_rows 50 or data.labels.min_coverage 50 %")
+	require.Contains(t, out.Notes[0], "target not compared: 95 labels for 95 of 200 predictions, fewer than monitor.drift.min_rows 50 or data.labels.min_coverage 50 %")
+	// The same flights asked for again have the same labels.
+	w.log(1, "again", answers(rows[10:60], t0.Add(2*time.Hour)))
+	target := must(t, w.monitors().DriftTarget, must(t, w.monitors().DriftPlan, tenHours))
+	require.Contains(t, target.Note, "95 labels for 120 of 250 predictions")
 }
 
 func TestAVersionWithoutTestRowsHasNoPredictionToCompare(t *testing.T) {
@@ -212,6 +219,39 @@ func TestAVersionWithoutTestRowsHasNoPredictionToCompare(t *testing.T) {
 	require.Error(t, err)
 	_, err = withAnswers(raw, []byte("{"))
 	require.Error(t, err)
+}
+
+func TestAnAnswerIsComparedAsItsTaskHasIt(t *testing.T) {
+	many := inference.Signature{Task: spec.Multiclass, Classes: []string{"a", "b", "c"}}
+	p, err := answerProfile(many, []float64{0.1, 0.8, 0.1, 0.4, 0.2, 0.4, 0.2, 0.3, 0.5})
+	require.NoError(t, err)
+	c, _ := p.Column(columnPrediction)
+	values, exact := c.Values()
+	require.True(t, exact)
+	require.Equal(t, map[string]int64{"a": 1, "b": 1, "c": 1}, values, "the first of equals")
+	require.Equal(t, predictions.Answer{Name: "prediction", Type: "category"}, answerOf(spec.Multiclass))
+	for _, task := range []spec.Task{spec.Binary, spec.Regression} {
+		p, err := answerProfile(inference.Signature{Task: task}, []float64{0.25, 0.5})
+		require.NoError(t, err)
+		c, _ := p.Column(columnPrediction)
+		require.Equal(t, 0.375, c.Numbers.Mean)
+		require.Equal(t, predictions.Answer{Name: "prediction", Type: "number"}, answerOf(task))
+	}
+}
+
+func TestARegressionHasNoCalibration(t *testing.T) {
+	d := evaluated{
+		spec: &spec.Model{Task: spec.Regression}, y: []float64{1, 2}, p: []float64{1, 3},
+		challenger: &inference.Model{Signature: inference.Signature{Task: spec.Regression}},
+	}
+	files, err := d.files()
+	require.NoError(t, err)
+	require.Contains(t, files, fileProfile)
+	require.NotContains(t, files, fileCalibration)
+	d.y, d.p = nil, nil
+	files, err = d.files()
+	require.NoError(t, err)
+	require.Empty(t, files, "no row is left")
 }
 
 func TestFeaturesMayHaveAnyName(t *testing.T) {

@@ -105,6 +105,24 @@ func TestAWindowIsFromToAcrossHours(t *testing.T) {
 	}
 }
 
+func TestTheOlderPartOfAWindow(t *testing.T) {
+	l := newLog(t)
+	l.write(1, "delay", "1", noon, noon.Add(10*time.Minute), noon.Add(20*time.Minute))
+	w := read(t, l, query(noon, noon.Add(time.Hour), "delay"))
+	for _, c := range []struct {
+		before time.Duration
+		want   int
+	}{{0, 0}, {time.Millisecond, 1}, {20 * time.Minute, 2}, {time.Hour, 3}} {
+		old := w.Before(noon.Add(c.before))
+		require.Equal(t, c.want, old.Rows, c.before)
+		if c.want > 0 {
+			require.Equal(t, c.want, old.Features.Rows)
+			require.Equal(t, c.want, old.Log.Rows)
+		}
+	}
+	require.Equal(t, predictions.Window{}, predictions.Window{}.Before(noon))
+}
+
 func TestOtherVersionsAndModelsAreNotRead(t *testing.T) {
 	l := newLog(t)
 	l.write(1, "delay", "1", noon)
