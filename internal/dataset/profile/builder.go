@@ -144,6 +144,10 @@ func (b *Builder) Profile() (*Profile, error) {
 func (c *Column) derive(top int) {
 	c.countDistinct()
 	c.Top, c.Other = nil, 0
+	if c.Count == 0 {
+		c.sketch, c.values = sketch{}, nil
+		return
+	}
 	if !c.numeric() {
 		if !c.overflow {
 			c.keepTop(c.values, top)
@@ -152,9 +156,6 @@ func (c *Column) derive(top int) {
 	}
 	if c.Exact() && len(c.sketch.buckets) <= top {
 		c.keepTop(c.all(), top)
-	}
-	if c.Numbers == nil {
-		return
 	}
 	c.Numbers.Mean, c.Numbers.Std = c.moments.meanAndStd(c.Numbers.Min, c.Numbers.Max)
 	c.Numbers.Quantiles = c.Numbers.Quantiles[:0:0]

@@ -95,7 +95,7 @@ func (b *categoryBuilder) take(value string, rows int64) {
 func (b *categoryBuilder) finish(out *Column) {
 	out.Count, out.Nulls = b.count, b.rows-b.count
 	out.registers, out.overflow = slices.Clone(b.registers), b.registers != nil
-	if b.reference != nil {
+	if b.listed != nil {
 		out.Bins = &Bins{Counts: append(slices.Clone(b.known), b.count), Exact: true, Borrowed: true}
 		for i, v := range b.reference {
 			out.Bins.Values = append(out.Bins.Values, v.Value)
