@@ -246,6 +246,25 @@ func texts(n, different int) *dataset.Column {
 	return c
 }
 
+// pandas and Spark write them, and to a reader that guesses one of them makes text of all.
+func TestNumbersWithAWordAmongThemAreSaidToBe(t *testing.T) {
+	w := newSession(t)
+	dir := w.inFolder()
+	cell := func(i int) string {
+		if i == 7 {
+			return "nan"
+		}
+		return fmt.Sprintf("%d.5", i*i)
+	}
+	w.file(dir, "a.csv", columnsCSV("x,y", 30, func(i int) string { return cell(i) + fmt.Sprintf(",%d.5", i) }))
+	w.file(dir, "b.csv", columnsCSV("x,y", 30, func(i int) string { return fmt.Sprintf("%d.5,%s", i, cell(i)) }))
+	w.starter("drift", "--reference", "a.csv", "--current", "a.csv")
+	require.Contains(t, w.stdout.String(), `x: left out: numbers, but for "nan", so it is read as text`)
+	w.starter("drift", "--reference", "a.csv", "--current", "b.csv")
+	require.Contains(t, w.stdout.String(), `x: numbers, but for "nan", so compared as categories`)
+	require.Contains(t, w.stdout.String(), `y: numbers, but for "nan", so compared as categories`)
+}
+
 func TestAColumnWithoutValuesHasTheOtherSidesKind(t *testing.T) {
 	some := &dataset.Table{Rows: 2, Columns: []dataset.Column{
 		{Name: "x", Kind: dataset.Number, Floats: []float64{1, 2}}, {Name: "t", Kind: dataset.Timestamp, Times: []int64{1, 2}},

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/spec"
@@ -14,6 +15,7 @@ import (
 const (
 	fewRows     = 20  // fewer can be all different by chance
 	distinctish = 0.9 // of a text's values, as a share of its rows
+	mostly      = 0.9 // of a text's rows, that are numbers
 	dense       = 4   // a counter's range, in multiples of its rows
 )
 
@@ -139,16 +141,24 @@ func (c *choice) telling(ref, cur, both *dataset.Table, exclude []string) {
 	}
 }
 
-// remark notes the columns whose kinds differ, and what was made of them.
+// remark notes the columns that may not be compared as what they are.
 func (c *choice) remark(ref, cur *dataset.Table) {
 	for _, name := range slices.Concat(c.features, c.extra) {
 		a, inReference := ref.Column(name)
 		b, inCurrent := cur.Column(name)
-		if !inReference || !inCurrent || classOf(a.Kind) == classOf(b.Kind) {
+		if !inReference || !inCurrent {
 			continue
 		}
-		c.notes = append(c.notes, leftOut{Column: name,
-			Reason: fmt.Sprintf("%s in the reference, %s in the current rows: a contract (-f) would say which it is", a.Kind, b.Kind)})
+		note, other := "", first(notNumber(a), notNumber(b))
+		switch {
+		case other != "":
+			note = fmt.Sprintf("numbers, but for %q, so compared as categories: a contract (-f) that declares a number lets such cells count as missing", other)
+		case classOf(a.Kind) != classOf(b.Kind):
+			note = fmt.Sprintf("%s in the reference, %s in the current rows: a contract (-f) would say which it is", a.Kind, b.Kind)
+		default:
+			continue
+		}
+		c.notes = append(c.notes, leftOut{Column: name, Reason: note})
 	}
 }
 
@@ -169,6 +179,9 @@ func saysNothing(a, b *dataset.Column) string {
 	case a.Nulls() == a.Len() && b.Nulls() == b.Len():
 		return "no values on either side"
 	case a.Kind == dataset.Text && b.Kind == dataset.Text && (allNames(a) || allNames(b)):
+		if other := first(notNumber(a), notNumber(b)); other != "" {
+			return fmt.Sprintf("numbers, but for %q, so it is read as text: a contract (-f) that declares a number lets such cells count as missing", other)
+		}
 		return "text that hardly ever repeats: names of rows, or prose"
 	case a.Kind == dataset.Integer && b.Kind == dataset.Integer && counts(a) && counts(b):
 		return "whole numbers that name rows: each once, rising or without large gaps"
@@ -176,6 +189,31 @@ func saysNothing(a, b *dataset.Column) string {
 		return "a time that only moves on: no instant lies between those of the other file"
 	}
 	return ""
+}
+
+// notNumber is a value of a text that else holds numbers, nine rows in ten at least; "": it isn't such a text.
+func notNumber(c *dataset.Column) string {
+	numbers, n, other := 0, 0, int32(-1)
+	isNumber := make([]bool, len(c.Dict))
+	for i, value := range c.Dict {
+		x, err := strconv.ParseFloat(value, 64)
+		isNumber[i] = err == nil && !math.IsNaN(x) && !math.IsInf(x, 0)
+	}
+	for _, code := range c.Codes {
+		switch {
+		case code < 0:
+			continue
+		case isNumber[code]:
+			numbers++
+		case other < 0:
+			other = code
+		}
+		n++
+	}
+	if other < 0 || float64(numbers) < mostly*float64(n) {
+		return ""
+	}
+	return clip(c.Dict[other], 40)
 }
 
 // allNames reports whether nearly every value of a text is another.
