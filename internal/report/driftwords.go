@@ -288,15 +288,8 @@ func (d DriftPage) advice(drifted []string) []words {
 
 // facts say what was compared.
 func (d DriftPage) facts() []fact {
-	n, r := d.names(), d.Result
-	ref := fact{Name: "Reference", Value: name(n.RefName), Sub: counted(int64(r.ReferenceRows), "row")}
-	cur := fact{Name: "Window", Value: name(n.CurName), Sub: counted(int64(r.CurrentRows), "row")}
-	if d.ReferenceName != "" {
-		ref.Value = name(d.ReferenceName)
-	}
-	if d.CurrentName != "" {
-		cur.Value = name(d.CurrentName)
-	}
+	r := d.Result
+	ref, cur := sideFact("Reference", d.ReferenceName, r.ReferenceRows), sideFact("Window", d.CurrentName, r.CurrentRows)
 	out := []fact{ref, cur}
 	if r.Inconclusive {
 		return out
@@ -310,6 +303,14 @@ func (d DriftPage) facts() []fact {
 		psi.Sub = "in " + name(r.MaxPSIColumn).Text
 	}
 	return append(out, share, psi)
+}
+
+// sideFact says how many rows a side has, under its name where it has one of its own.
+func sideFact(side, own string, rows int) fact {
+	if own == "" {
+		return fact{Name: side, Value: words{Text: counted(int64(rows), "row")}}
+	}
+	return fact{Name: side, Value: name(own), Sub: counted(int64(rows), "row")}
 }
 
 // strip is the newest windows' verdicts.

@@ -2,7 +2,6 @@ package report
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/leanloop/leanloop/internal/dataset"
@@ -124,55 +123,4 @@ func age(d time.Duration) string {
 		return counted(int64(d/time.Hour), "hour")
 	}
 	return d.String()
-}
-
-// suiteOf is a suite's outcome, failures first.
-func suiteOf(i int, s SuiteResult) suiteView {
-	v := suiteView{ID: fmt.Sprintf("suite%d", i+1), Name: name(s.Name)}
-	failed := 0
-	for _, success := range []bool{false, true} {
-		for _, c := range s.Checks {
-			if c.Success != success {
-				continue
-			}
-			if !success {
-				failed++
-			}
-			if len(v.Checks) < maxListed {
-				v.Checks = append(v.Checks, suiteCheckOf(c))
-			}
-		}
-	}
-	v.Lead = fmt.Sprintf("%s of %s met.", count(int64(len(s.Checks)-failed)), counted(int64(len(s.Checks)), "expectation"))
-	if more := len(s.Checks) - maxListed; more > 0 {
-		v.More = fmt.Sprintf("%s more expectations aren't listed here.", count(int64(more)))
-	}
-	return v
-}
-
-func suiteCheckOf(c SuiteCheck) suiteRow {
-	row := suiteRow{
-		Chip: chip{good, "Met"}, Type: clipped(strings.ReplaceAll(strings.TrimPrefix(c.Type, "expect_"), "_", " "), longText),
-		Column: name(c.Column), Whole: c.Column == "", Want: clipped(c.Expected, longText), Observed: clipped(c.Observed, longText),
-	}
-	row.Type.Title = visible(c.Type, longTitle)
-	if c.Expected == "" {
-		row.Want = words{}
-	}
-	if c.Observed == "" {
-		row.Observed = words{}
-	}
-	switch {
-	case c.Problem != "":
-		row.Chip, row.Observed = chip{bad, "Not judged"}, clipped(c.Problem, longText)
-	case !c.Success && c.Severity == dataset.SeverityBlock:
-		row.Chip = chip{bad, "Blocks"}
-	case !c.Success:
-		row.Chip = chip{warn, "Warning"}
-	}
-	if c.Of > 0 {
-		row.Unexpected = words{Text: count(c.Unexpected)}
-		row.Share = percent(float64(c.Unexpected) / float64(c.Of))
-	}
-	return row
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/dataset/profile"
+	"github.com/leanloop/leanloop/internal/dataset/suite"
 	"github.com/leanloop/leanloop/internal/drift"
 	"github.com/leanloop/leanloop/internal/report"
 	"github.com/leanloop/leanloop/internal/spec"
@@ -98,18 +99,22 @@ func validationPage(t *testing.T, names []string) report.ValidationPage {
 		Report: &dataset.Report{Rows: 300}, Contract: &spec.Contract{Strict: true, Rows: spec.RowRule{Min: 10}},
 		Profile: profileOf(t, table(300, 1, names)),
 	}
-	suite := report.SuiteResult{Name: names[0]}
+	unexpected, percent, why := int64(3), 1.0, names[0]
+	var outcomes []suite.Outcome
 	for i, name := range names {
 		page.Contract.Columns = append(page.Contract.Columns, spec.ColumnRule{Name: name, Type: "number", Min: &low, Values: hostile, Pattern: name})
 		severity := []string{dataset.SeverityBlock, "warn"}[i%2]
 		page.Report.Failures = append(page.Report.Failures, dataset.Failure{
 			Column: name, Rule: dataset.RuleMin, Observed: name, Limit: name, Rows: int64(i), First: []int64{1, 1200}, Severity: severity,
 		})
-		suite.Checks = append(suite.Checks, report.SuiteCheck{
-			Type: "expect_column_values_to_be_between", Column: name, Success: i%2 == 0, Severity: severity, Expected: name, Observed: name, Unexpected: 3, Of: 300,
+		outcomes = append(outcomes, suite.Outcome{
+			Success: i%2 == 0, Config: suite.Config{Type: "expect_column_values_to_be_between", Severity: []string{suite.Critical, suite.Warning}[i/2%2],
+				Kwargs: suite.Kwargs{"column": name, "min_value": 1234.5, "value_set": []any{name, nil, true}}},
+			Found:     suite.Found{UnexpectedCount: &unexpected, UnexpectedPercent: &percent, PartialUnexpected: []any{name, name, 7.0}},
+			Exception: suite.Exception{Raised: i%5 == 4, Message: &why},
 		})
 	}
-	page.Suites = []report.SuiteResult{suite}
+	page.Suites = []*suite.Result{suite.NewResult(names[0], 300, outcomes)}
 	return page
 }
 

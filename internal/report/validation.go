@@ -10,6 +10,7 @@ import (
 
 	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/dataset/profile"
+	"github.com/leanloop/leanloop/internal/dataset/suite"
 	"github.com/leanloop/leanloop/internal/spec"
 )
 
@@ -25,27 +26,8 @@ type ValidationPage struct {
 	// Contract and Expectations are what the file was held to, to say what held. A nil Contract: none.
 	Contract     *spec.Contract
 	Expectations spec.Expectations
-	Suites       []SuiteResult
+	Suites       []*suite.Result  // of the suites that it was held to
 	Profile      *profile.Profile // nil: not profiled
-}
-
-// SuiteResult is how a suite of expectations came out.
-type SuiteResult struct {
-	Name   string
-	Checks []SuiteCheck
-}
-
-// SuiteCheck is one expectation's outcome.
-type SuiteCheck struct {
-	Type     string // expect_column_values_to_be_between
-	Column   string // or columns, in words; "": the table
-	Success  bool
-	Severity string // dataset.SeverityBlock or dataset.SeverityWarn
-	Expected string // what it asks for
-	Observed string
-	// Unexpected is how many of Of values aren't as expected; Of 0: the expectation isn't about values.
-	Unexpected, Of int64
-	Problem        string // why it couldn't be judged
 }
 
 // validationView is the page as its template takes it.
@@ -78,22 +60,6 @@ type heldRow struct {
 	Column words
 	Whole  bool
 	Rules  []words
-}
-
-// suiteView is a suite's outcome.
-type suiteView struct {
-	ID, Lead string
-	Name     words
-	Checks   []suiteRow
-	More     string
-}
-
-// suiteRow is an expectation's outcome.
-type suiteRow struct {
-	Chip                         chip
-	Type, Column, Want, Observed words
-	Whole                        bool
-	Unexpected, Share            words
 }
 
 // Validation writes the page about a checked file: one self-contained HTML document. The same page gives the same bytes.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/dataset/profile"
+	"github.com/leanloop/leanloop/internal/dataset/suite"
 	"github.com/leanloop/leanloop/internal/drift"
 	"github.com/leanloop/leanloop/internal/spec"
 )
@@ -173,4 +174,28 @@ func TestAProfileSaysWhatIsWorthALook(t *testing.T) {
 	p.Columns = p.Columns[3:]
 	assert.Equal(t, good, profileVerdict(p).State)
 	assert.Equal(t, unknown, profileVerdict(nil).State)
+}
+
+func TestExpectationsSayWhatWasAskedForAndFound(t *testing.T) {
+	three, none, half := int64(3), int64(0), 50.0
+	why := "column \"x\" isn't in the table"
+	view := suiteOf(0, suite.NewResult("flights", 6, []suite.Outcome{
+		{Success: true, Config: suite.Config{Type: "expect_column_to_exist", Kwargs: suite.Kwargs{"column": "a"}}, Found: suite.Found{UnexpectedCount: &none}},
+		{Config: suite.Config{Type: "expect_column_values_to_be_in_set", Severity: suite.Warning, Kwargs: suite.Kwargs{"column": "a", "value_set": []any{"x", 1.0}, "mostly": 0.9}},
+			Found: suite.Found{UnexpectedCount: &three, UnexpectedPercent: &half, PartialUnexpected: []any{"y", "y", 2500.0}}},
+		{Config: suite.Config{Type: "expect_column_pair_values_to_be_equal", Kwargs: suite.Kwargs{"column_A": "a", "column_B": "b"}}, Exception: suite.Exception{Raised: true, Message: &why}},
+		{Config: suite.Config{Type: "expect_table_row_count_to_equal", Kwargs: suite.Kwargs{"value": 7.0}}, Found: suite.Found{ObservedValue: int64(26_483)}},
+	}))
+	assert.Equal(t, "1 of 4 expectations met.", view.Lead)
+	var got [][5]string
+	for _, c := range view.Checks {
+		got = append(got, [5]string{c.Chip.State + " " + c.Chip.Text, c.Column.Text, c.Type.Text, c.Want.Text, c.Observed.Text})
+	}
+	assert.Equal(t, [][5]string{
+		{"bad Not judged", "a, b", "column pair values to be equal", "", why},
+		{"bad Blocks", "(empty)", "table row count to equal", "value 7", "26,483"},
+		{"warn Warning", "a", "column values to be in set", `mostly 0.9, value set ["x",1]`, `"y", 2,500`},
+		{"good Met", "a", "column to exist", "", ""},
+	}, got)
+	assert.Equal(t, "50.0\u00a0%", view.Checks[2].Share.Text)
 }
