@@ -32,7 +32,7 @@ func TestManyCategoriesInFewRowsAreNoAlert(t *testing.T) {
 		alerts, over := 0, 0
 		for range windows {
 			ref, cur := table(draws("c", r, size.reference, size.categories, 0)), table(draws("c", r, size.current, size.categories, 0))
-			got, err := Compare(ref, cur, []string{"c"}, monitor())
+			got, err := compareFeatures(ref, cur, []string{"c"}, monitor())
 			require.NoError(t, err)
 			if got.Alert || got.Drifted > 0 {
 				alerts++
@@ -53,7 +53,7 @@ func TestDriftAmongManyCategoriesIsAnAlert(t *testing.T) {
 		"values moved":  table(draws("c", r, 1000, 500, 0.3)),
 		"values unseen": table(draws("c", r, 1000, 1000, 0.5)),
 	} {
-		got, err := Compare(ref, cur, []string{"c"}, monitor())
+		got, err := compareFeatures(ref, cur, []string{"c"}, monitor())
 		require.NoError(t, err)
 		assert.True(t, got.Alert, "%s: %+v", name, got.Columns[0])
 		assert.Equal(t, []string{"c"}, got.DriftedNames(), name)

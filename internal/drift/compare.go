@@ -9,15 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/leanloop/leanloop/internal/dataset"
-	"github.com/leanloop/leanloop/internal/spec"
 )
-
-// Compare is CompareTables of the features with a monitor's options.
-func Compare(ref, cur *dataset.Table, features []string, m spec.DriftMonitor) (Result, error) {
-	o := OptionsOf(m)
-	o.Columns = append([]string{}, features...)
-	return CompareTables(ref, cur, o)
-}
 
 // CompareTables compares the columns of a window with those of the reference and says whether the window asks for an
 // alert. With fewer than o.MinRows current rows, or no reference, the result is Inconclusive and has no columns. A
