@@ -1,54 +1,215 @@
 package dataset
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/leanloop/leanloop/internal/dataset/expect"
+	"github.com/leanloop/leanloop/internal/dataset/spill"
+	"github.com/leanloop/leanloop/internal/dataset/suite"
 	"github.com/leanloop/leanloop/internal/spec"
 )
 
-// Check holds a table to its contract and expectations. It complements the Report of Read, which knows the cells
-// that never became values: Merge the two. landed is when the file arrived, for freshness; timeColumn may be "".
-// A null breaks no rule but nullability. The contract itself being wrong (an unknown type, a pattern that isn't RE2)
-// is a failure of rule contract: nothing can pass it.
-func Check(t *Table, c spec.Contract, e spec.Expectations, landed time.Time, timeColumn string) *Report {
-	r := &Report{Rows: int64(t.Rows)}
+// CheckOptions say what rows are held to.
+type CheckOptions struct {
+	Contract     *spec.Contract    // nil: none
+	Expectations spec.Expectations // freshness, and the suite unless Suite is set
+	Suite        *suite.Suite      // nil: that of Expectations
+	Landed       time.Time         // when the file arrived, for freshness
+	Time         string            // event-time column; "": none
+	ID           string            // column that names a row: repeated ids are a warning; "": none
+	Keep         int               // offending rows listed per failure; 0: DefaultKeep
+	TempDir      string            // for values that must all be kept, beyond a limit; "": the system's
+	limit        int               // that limit; 0: the default
+}
+
+// Checker is a Visitor that holds rows to a contract, expectations and a suite, in memory that the rows don't bound. It
+// complements the Report of Scan, which knows the cells that never became values: Merge the two. A null breaks no rule
+// but nullability. A contract that can't be held (an unknown type, a pattern that isn't RE2) is a failure of rule
+// contract: nothing can pass it. However the rows are cut into chunks, the report is the same. Close it.
+type Checker struct {
+	o       CheckOptions
+	report  Report // what is known from the columns alone
+	names   []string
+	header  []string
+	columns []*columnCheck
+	ids     *repeats // nil: not looked for
+	events  *eventCheck
+	suite   *expect.Runner
+	rows    int64
+}
+
+// NewChecker is ready for rows.
+func NewChecker(o CheckOptions) *Checker {
+	o.Keep = cmp.Or(o.Keep, DefaultKeep)
+	if o.Suite == nil {
+		o.Suite = o.Expectations.Suite
+	}
+	return &Checker{o: o}
+}
+
+// Begin learns the columns. Everything seen before is void.
+func (k *Checker) Begin(columns []spec.ColumnRule) error {
+	err := k.Close()
+	*k = Checker{o: k.o, header: k.header}
+	at := make(map[string]int, len(columns))
+	kinds := make([]Kind, len(columns))
+	for i, c := range columns {
+		kind, parse := ParseKind(c.Type)
+		if parse != nil {
+			return errors.Join(err, parse)
+		}
+		k.names, at[c.Name], kinds[i] = append(k.names, c.Name), i, kind
+	}
+	uniqueID := false
+	if k.o.Contract != nil {
+		for _, rule := range k.o.Contract.Columns {
+			i, ok := at[rule.Name]
+			if !ok {
+				if !rule.Optional {
+					k.report.Failures = append(k.report.Failures, missingColumn(rule.Name, k.names))
+				}
+				continue
+			}
+			uniqueID = uniqueID || (rule.Name == k.o.ID && rule.Unique)
+			k.columns = append(k.columns, newColumnCheck(rule, i, kinds[i], k.o))
+		}
+	}
+	if i, ok := at[k.o.ID]; ok && k.o.ID != "" && !uniqueID {
+		k.ids = newRepeats(i, k.o)
+	}
+	k.events = newEventCheck(columns, k.o.Time)
+	if k.o.Suite != nil {
+		k.suite = expect.New(k.o.Suite, expect.Options{Limit: k.o.limit, Dir: k.o.TempDir})
+		err = errors.Join(err, k.suite.Begin(expectColumns(columns)))
+	}
+	return err
+}
+
+// Header says which columns the file has, in its order, also those that weren't read: a suite may expect them. Without
+// it the columns of Begin are taken for all.
+func (k *Checker) Header(names []string) { k.header = slices.Clone(names) }
+
+// Rows takes the next rows.
+func (k *Checker) Rows(c Chunk) error {
+	k.rows += int64(c.Table.Rows)
+	for _, check := range k.columns {
+		if err := check.rows(&c.Columns[check.at], c.First); err != nil {
+			return err
+		}
+	}
+	k.events.rows(&c)
+	if k.ids != nil {
+		if err := k.ids.rows(&c.Columns[k.ids.at], c.First); err != nil {
+			return err
+		}
+	}
+	if k.suite != nil {
+		return k.suite.Rows(batchOf(&c))
+	}
+	return nil
+}
+
+// Events are the oldest and the newest event; both zero without any. The error says why the time column has none.
+func (k *Checker) Events() (from, to time.Time, err error) {
+	if k.events == nil {
+		return from, to, nil
+	}
+	return k.events.found()
+}
+
+// Report is every rule that the rows break. It may be asked for once, after the last rows. An error is one of the
+// temporary files.
+func (k *Checker) Report() (*Report, error) {
+	r := &Report{Rows: k.rows, Failures: slices.Clone(k.report.Failures)}
 	fail := func(f Failure) {
-		f.Severity = SeverityBlock
+		f.Severity = cmp.Or(f.Severity, SeverityBlock)
 		r.Failures = append(r.Failures, f)
 	}
-	listed := map[string]bool{}
-	for _, rule := range c.Columns {
-		listed[rule.Name] = true
-		column, ok := t.Column(rule.Name)
-		if !ok {
-			if !rule.Optional {
-				fail(missingColumn(rule.Name, t.Names()))
+	for _, check := range k.columns {
+		if err := check.finish(k.rows, fail); err != nil {
+			return nil, err
+		}
+	}
+	k.table(fail)
+	if k.ids != nil {
+		if err := k.ids.finish(fail); err != nil {
+			return nil, err
+		}
+	}
+	if k.suite != nil {
+		if err := k.suiteReport(r, fail); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// table judges the file as a whole.
+func (k *Checker) table(fail func(Failure)) {
+	if c := k.o.Contract; c != nil {
+		for _, name := range k.names {
+			if c.Strict && !slices.ContainsFunc(c.Columns, func(rule spec.ColumnRule) bool { return rule.Name == name }) {
+				fail(unexpectedColumn(name))
 			}
-			continue
 		}
-		checkColumn(column, rule, fail)
-	}
-	for _, name := range t.Names() {
-		if c.Strict && !listed[name] {
-			fail(unexpectedColumn(name))
+		if c.Rows.Min > 0 && k.rows < int64(c.Rows.Min) {
+			fail(Failure{Rule: RuleRows, Observed: strconv.FormatInt(k.rows, 10), Limit: fmt.Sprintf("at least %d", c.Rows.Min), Severity: c.Rows.Severity})
+		}
+		if c.Rows.Max > 0 && k.rows > int64(c.Rows.Max) {
+			fail(Failure{Rule: RuleRows, Observed: strconv.FormatInt(k.rows, 10), Limit: fmt.Sprintf("at most %d", c.Rows.Max), Severity: c.Rows.Severity})
 		}
 	}
-	if c.Rows.Min > 0 && t.Rows < c.Rows.Min {
-		fail(Failure{Rule: RuleRows, Observed: strconv.Itoa(t.Rows), Limit: fmt.Sprintf("at least %d", c.Rows.Min)})
+	if e := k.o.Expectations; e.Freshness > 0 && k.events != nil && k.o.Time != "" {
+		k.events.fresh(k.o.Landed, e, fail)
 	}
-	if c.Rows.Max > 0 && t.Rows > c.Rows.Max {
-		fail(Failure{Rule: RuleRows, Observed: strconv.Itoa(t.Rows), Limit: fmt.Sprintf("at most %d", c.Rows.Max)})
+}
+
+// Close removes temporary files.
+func (k *Checker) Close() error {
+	var errs []error
+	for _, c := range k.columns {
+		errs = append(errs, c.close())
 	}
-	if e.Freshness > 0 && timeColumn != "" {
-		checkFreshness(t, timeColumn, landed, e.Freshness.D(), fail)
+	if k.ids != nil {
+		errs = append(errs, k.ids.groups.Close())
 	}
-	return r
+	if k.suite != nil {
+		errs = append(errs, k.suite.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Check holds a whole table to its contract and expectations: Checker in memory. landed is when the file arrived, for
+// freshness; timeColumn may be "".
+func Check(t *Table, c spec.Contract, e spec.Expectations, landed time.Time, timeColumn string) *Report {
+	k := NewChecker(CheckOptions{Contract: &c, Expectations: e, Landed: landed, Time: timeColumn, limit: math.MaxInt})
+	err := k.Begin(rulesOf(t))
+	if err == nil {
+		err = k.Rows(Chunk{Table: t})
+	}
+	var report *Report
+	if err == nil {
+		report, err = k.Report()
+	}
+	if err != nil { // of a suite that has problems: nothing in memory fails
+		return &Report{Rows: int64(t.Rows), Failures: []Failure{{Rule: RuleContract, Observed: err.Error(), Limit: "a contract that can be held", Severity: SeverityBlock}}}
+	}
+	return report
+}
+
+// rulesOf are the columns' names and kinds.
+func rulesOf(t *Table) []spec.ColumnRule {
+	rules := make([]spec.ColumnRule, len(t.Columns))
+	for i := range t.Columns {
+		rules[i] = spec.ColumnRule{Name: t.Columns[i].Name, Type: t.Columns[i].Kind.String()}
+	}
+	return rules
 }
 
 // missingColumn is the failure for a required column that isn't there.
@@ -66,156 +227,27 @@ func contractFault(column string, err error) error {
 	return fmt.Errorf("contract: column %s: %w", column, err)
 }
 
-// checkFreshness judges the age of the newest event when the file landed.
-func checkFreshness(t *Table, timeColumn string, landed time.Time, limit time.Duration, fail func(Failure)) {
-	want := fmt.Sprintf("an event at most %s older than %s", spell(limit), landed.UTC().Format(time.RFC3339))
-	_, newest, err := EventRange(t, timeColumn)
-	switch {
-	case err != nil:
-		fail(Failure{Column: timeColumn, Rule: RuleFreshness, Observed: err.Error(), Limit: want})
-	case newest.IsZero():
-		fail(Failure{Column: timeColumn, Rule: RuleFreshness, Observed: "no event", Limit: want})
-	case landed.Sub(newest) > limit:
-		fail(Failure{Column: timeColumn, Rule: RuleFreshness, Limit: want,
-			Observed: fmt.Sprintf("the newest at %s, %s older", newest.Format(time.RFC3339), spell(landed.Sub(newest)))})
-	}
+// repeats finds ids that more than one row has. Of such rows training keeps the first, so it is worth knowing and no
+// reason to refuse a file; a contract that says unique refuses.
+type repeats struct {
+	at     int
+	column string
+	kind   Kind
+	keep   int
+	hash   hasher
+	groups *spill.Groups
 }
 
-// spell writes a duration in days where it has any.
-func spell(d time.Duration) string {
-	const day = 24 * time.Hour
-	if d < day {
-		return d.Round(time.Second).String()
-	}
-	return strconv.FormatFloat(math.Round(float64(d)/float64(day)*10)/10, 'f', -1, 64) + "d"
+func newRepeats(at int, o CheckOptions) *repeats {
+	return &repeats{at: at, column: o.ID, keep: o.Keep, hash: newHasher(), groups: newGroups(o)}
 }
 
-// checkColumn holds one column to its rule.
-func checkColumn(c *Column, rule spec.ColumnRule, fail func(Failure)) {
-	kind, err := ParseKind(rule.Type)
-	if err != nil {
-		fail(Failure{Column: rule.Name, Rule: RuleContract, Observed: err.Error(), Limit: "a contract that can be held"})
-		return
-	}
-	if !holds(kind, c) {
-		fail(Failure{Column: rule.Name, Rule: RuleType, Observed: c.Kind.String(), Limit: wanted(kind), Rows: int64(c.Len())})
-		return
-	}
-	if !rule.Nullable && !c.absent {
-		scan(c, RuleNull, "a value in every row", fail, func(row int) bool { return c.Null(row) && !c.malformed.has(row) })
-	}
-	checkRange(c, rule, fail)
-	if len(rule.Values) > 0 {
-		bad := c.valuesWhere(func(value string) bool { return !slices.Contains(rule.Values, value) })
-		scan(c, RuleValues, "one of "+list(rule.Values, 20), fail, bad)
-	}
-	if rule.Pattern != "" {
-		pattern, err := regexp.Compile(`\A(?:` + rule.Pattern + `)\z`)
-		if err != nil {
-			fail(Failure{Column: rule.Name, Rule: RuleContract, Observed: err.Error(), Limit: "an RE2 pattern"})
-		} else {
-			bad := c.valuesWhere(func(value string) bool { return !pattern.MatchString(value) })
-			scan(c, RulePattern, "text that matches "+rule.Pattern, fail, bad)
-		}
-	}
-	if rule.Unique {
-		checkUnique(c, fail)
-	}
+func (r *repeats) rows(c *Column, first int64) error {
+	r.kind = c.Kind
+	return r.hash.add(r.groups, c, first)
 }
 
-// holds reports whether the column's values are values of the kind: an integer is a number, and names are text.
-func holds(kind Kind, c *Column) bool {
-	common, ok := commonKind(kind, c.Kind)
-	switch {
-	case kind.coded():
-		return ok
-	case kind == Integer && c.Kind == Number:
-		return !slices.ContainsFunc(c.Floats, func(v float64) bool { return v == v && (v != math.Trunc(v) || math.Abs(v) > maxInteger) })
-	}
-	return ok && common == kind
-}
-
-// checkRange holds numbers to min and max.
-func checkRange(c *Column, rule spec.ColumnRule, fail func(Failure)) {
-	if rule.Min == nil && rule.Max == nil {
-		return
-	}
-	if !c.Kind.numeric() {
-		fail(Failure{Column: c.Name, Rule: RuleContract, Observed: "min or max for a " + c.Kind.String(), Limit: "a number, integer or boolean"})
-		return
-	}
-	if rule.Min != nil {
-		scan(c, RuleMin, "at least "+string(appendNumber(nil, *rule.Min)), fail, func(row int) bool { return c.Floats[row] < *rule.Min })
-	}
-	if rule.Max != nil {
-		scan(c, RuleMax, "at most "+string(appendNumber(nil, *rule.Max)), fail, func(row int) bool { return c.Floats[row] > *rule.Max })
-	}
-}
-
-// valuesWhere is a test of rows by their value as text; null rows fail it. Each value of a dictionary is judged once.
-func (c *Column) valuesWhere(bad func(string) bool) func(row int) bool {
-	if c.Kind.coded() {
-		verdicts := make([]bool, len(c.Dict))
-		for i, value := range c.Dict {
-			verdicts[i] = bad(value)
-		}
-		return func(row int) bool { return c.Codes[row] >= 0 && verdicts[c.Codes[row]] }
-	}
-	var cell []byte
-	return func(row int) bool {
-		if c.Null(row) {
-			return false
-		}
-		cell = c.appendCell(cell[:0], row)
-		return bad(string(cell))
-	}
-}
-
-// checkUnique finds the rows whose value an earlier row has. Nulls repeat freely.
-func checkUnique(c *Column, fail func(Failure)) {
-	var repeated func(row int) bool
-	switch {
-	case c.Kind.coded():
-		repeated = again(c.Codes, NullCode)
-	case c.Kind == Timestamp:
-		repeated = again(c.Times, NullTime)
-	default:
-		repeated = again(c.Floats, 0)
-		values := repeated
-		repeated = func(row int) bool { return !c.Null(row) && values(row) }
-	}
-	scan(c, RuleUnique, "each value once", fail, repeated)
-}
-
-// again is a test of ascending rows: whether an earlier one has the value. null is no value, unless it is 0.
-func again[T comparable](values []T, null T) func(row int) bool {
-	var zero T
-	seen := make(map[T]struct{}, len(values))
-	return func(row int) bool {
-		value := values[row]
-		if value == null && null != zero {
-			return false
-		}
-		_, twice := seen[value]
-		seen[value] = struct{}{}
-		return twice
-	}
-}
-
-// scan counts the rows, in ascending order, that break a rule, and fails if there are any.
-func scan(c *Column, rule, limit string, fail func(Failure), bad func(row int) bool) {
-	f := Failure{Column: c.Name, Rule: rule, Limit: limit}
-	for row := range c.Len() {
-		if bad(row) {
-			f.add(row, DefaultKeep, func() string {
-				if c.Null(row) {
-					return "null"
-				}
-				return strings.ToValidUTF8(fmt.Sprintf("%.60q", c.appendCell(nil, row)), "")
-			})
-		}
-	}
-	if f.Rows > 0 {
-		fail(f)
-	}
+func (r *repeats) finish(fail func(Failure)) error {
+	f := Failure{Column: r.column, Rule: RuleRepeatedID, Limit: "each id once: of rows with one id the first is trained on", Severity: SeverityWarn}
+	return r.hash.report(r.groups, r.kind, r.keep, f, fail)
 }

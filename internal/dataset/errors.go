@@ -26,7 +26,8 @@ const (
 	RuleUnique     = "unique"  // a value that an earlier row has
 	RuleRows       = "rows"    // too few or too many rows
 	RuleFreshness  = "freshness"
-	RuleContract   = "contract" // the contract itself can't be held
+	RuleRepeatedID = "repeated_id" // an id that an earlier row has: a warning
+	RuleContract   = "contract"    // the contract itself can't be held
 
 	RuleColumn   = "column"    // the spec names a column that isn't there
 	RuleNoRows   = "no_rows"   // nothing left to train or judge on

@@ -13,6 +13,7 @@ import (
 // parquetPlan is which columns of a file make the table.
 type parquetPlan struct {
 	columns []*parquetColumn // the table's
+	header  []string
 	ignored []string
 	refused []Failure // of columns as a whole
 }
@@ -37,6 +38,7 @@ func planParquet(f *parquet.File, o ReadOptions) (parquetPlan, error) {
 	if err != nil {
 		return plan, err
 	}
+	plan.header = header
 	if o.Contract == nil {
 		for i, name := range header {
 			stored, wrong := storageOf(&f.Columns[i])

@@ -28,7 +28,8 @@ type Info struct {
 	SHA256  string            // of the bytes as stored, hex; "" if they could not all be read
 	Bytes   int64             // as stored
 	Rows    int               // below the header
-	Ignored []string          // columns that the contract doesn't list
+	Header  []string          // the columns that the file has, in its order
+	Ignored []string          // those that the contract doesn't list
 	Columns []spec.ColumnRule // names and kinds of the table's columns; nil where they didn't come to be known
 }
 

@@ -4,18 +4,24 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/leanloop/leanloop/internal/dataset/suite"
+	"github.com/leanloop/leanloop/internal/spec"
 )
 
-// SeverityBlock is the severity of a failure that refuses a file.
-const SeverityBlock = "block"
+// Severities of a failure: one refuses the file, the other is noted.
+const (
+	SeverityBlock = spec.SeverityBlock
+	SeverityWarn  = spec.SeverityWarn
+)
 
 // DefaultKeep is how many offending rows a Failure lists.
 const DefaultKeep = 10
 
 // Failure is one broken rule of one column, over all rows.
 type Failure struct {
-	Column   string  `json:"column,omitempty"` // "": the file as a whole
-	Rule     string  `json:"rule"`             // one of the Rule constants
+	Column   string  `json:"column,omitempty"` // "": the file as a whole; names of several columns are separated by ", "
+	Rule     string  `json:"rule"`             // one of the Rule constants, or a kind of expectation
 	Observed string  `json:"observed"`         // an offending value, the first one, or what was found instead
 	Limit    string  `json:"limit"`            // what the rule asks for
 	Rows     int64   `json:"rows,omitempty"`   // how many rows break it
@@ -54,6 +60,20 @@ type Report struct {
 	Name     string    `json:"name,omitempty"` // of the object
 	Rows     int64     `json:"rows"`
 	Failures []Failure `json:"failures,omitempty"`
+
+	// Suite is what each expectation of the suite found, in Great Expectations' own shape; nil without a suite.
+	Suite *suite.Result `json:"suite,omitempty"`
+}
+
+// Warnings are the failures that don't block.
+func (r *Report) Warnings() []Failure {
+	var out []Failure
+	for _, f := range r.Failures {
+		if f.Severity != SeverityBlock {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // OK reports whether nothing blocks.
@@ -90,6 +110,9 @@ func (r *Report) Merge(other *Report) {
 		r.Name = other.Name
 	}
 	r.Rows = max(r.Rows, other.Rows)
+	if r.Suite == nil {
+		r.Suite = other.Suite
+	}
 	for _, f := range other.Failures {
 		known := slices.ContainsFunc(r.Failures, func(g Failure) bool {
 			return g.Column == f.Column && g.Rule == f.Rule && g.Limit == f.Limit
