@@ -13,12 +13,11 @@ import (
 	"github.com/leanloop/leanloop/internal/dataset/parquet"
 )
 
-// scanParquet is Scan for the format parquet. The file is read twice: from its first byte to its last for the hash, and
+// scanParquet is Scan for the format parquet, with the defaults that Scan sets. The file is read twice: from its first byte to
+// its last for the hash, and
 // page by page, wherever they are, for the values. What isn't on a disk or in memory is copied to a temporary
 // file while it is hashed.
 func scanParquet(ctx context.Context, src Source, o ReadOptions, v Visitor) (info Info, report *Report, err error) {
-	o.Limits = o.Limits.withDefaults()
-	o.Keep = cmp.Or(o.Keep, DefaultKeep)
 	o.Workers = cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
 	report = &Report{Name: o.Name}
 	stored, err := openStored(ctx, src, o)
@@ -39,7 +38,7 @@ func scanParquet(ctx context.Context, src Source, o ReadOptions, v Visitor) (inf
 	info.Bytes = stored.size
 	scan := &parquetScan{ctx: ctx, o: o, stored: stored.size}
 	err = scan.guarded(func() error { return scan.run(stored.file, v) })
-	info.Rows, info.Ignored, info.Columns = scan.rows, scan.plan.ignored, scan.plan.rules()
+	info.Rows, info.Header, info.Ignored, info.Columns = scan.rows, scan.plan.header, scan.plan.ignored, scan.plan.rules()
 	report.Rows = int64(info.Rows)
 	report.Failures = scan.plan.failures()
 	var format *FormatError

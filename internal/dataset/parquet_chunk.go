@@ -10,12 +10,12 @@ import (
 	"github.com/leanloop/leanloop/internal/dataset/parquet"
 )
 
-// How large a chunk may be: so many rows that a column's numbers stay in a core's cache, fewer where rows are long, and
-// never more text than that, however little of it is stored.
+// How large a chunk may be: so many rows that a column's numbers stay in a core's cache, fewer where rows are long (so
+// many blocks of text), and never more text than that, however little of it is stored.
 const (
-	parquetRows  = 1 << 13
-	parquetBytes = 16 << 20
-	parquetText  = 256 << 20
+	parquetRows   = 1 << 13
+	parquetBlocks = 16
+	parquetText   = 256 << 20
 )
 
 // parquetPass reads the file once, chunk by chunk.
@@ -105,7 +105,7 @@ func (s *parquetScan) newPass() (*parquetPass, error) {
 		p.spaces = append(p.spaces, &parquet.Workspace{})
 	}
 	perRow := max(bytes/s.file.Rows, 8*int64(len(p.readers)), 1)
-	p.rows = int(max(64, min(parquetRows, parquetBytes/perRow)))
+	p.rows = int(max(1, min(parquetRows, int64(s.o.block)*parquetBlocks/perRow)))
 	return p, nil
 }
 
@@ -229,8 +229,9 @@ type columnReader struct {
 	cursor *parquet.Cursor // nil: absent
 	from   *parquet.Values // the dictionary that lut is made of
 	lut    converted
-	used   []int32    // codes of lut whose names this chunk has
-	dict   dictionary // of the chunk, where the kind is coded
+	used   []int32   // codes of lut whose names this chunk has
+	names  *interner // where the kind is coded
+	dict   []string  // of the chunk
 	cell   []byte
 }
 
@@ -255,7 +256,7 @@ func (r *columnReader) fill(w *parquet.Workspace, chunk *parquetChunk, c *Column
 		}
 		done += batch.Rows
 	}
-	c.Dict = r.dict.values
+	c.Dict = r.dict
 	return nil
 }
 

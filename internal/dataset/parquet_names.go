@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"fmt"
+	"unsafe"
 
 	"github.com/leanloop/leanloop/internal/dataset/parquet"
 )
@@ -86,7 +87,14 @@ func (r *columnReader) wrong(rule, observed, limit string) error {
 
 // forget starts a new chunk: no name has a code.
 func (r *columnReader) forget() {
-	r.dict = dictionary{codes: map[string]int32{}}
+	if r.names == nil {
+		r.names = newInterner()
+	}
+	if r.names.count > internedValues || r.names.bytes > internedBytes {
+		r.names.forget(internedValues)
+	}
+	r.names.chunk++
+	r.dict = nil // the last chunk's visitors may still have it
 	for _, code := range r.used {
 		r.lut.local[code] = unseen
 	}
@@ -99,8 +107,10 @@ func (r *columnReader) translate(to, codes []int32) (bad bool) {
 	for i, code := range codes {
 		to[i] = local[code]
 		if to[i] == unseen {
-			to[i] = r.dict.codeString(r.lut.names[code])
-			local[code] = to[i]
+			name := r.lut.names[code]
+			cell := unsafe.Slice(unsafe.StringData(name), len(name))
+			local[code] = r.names.code(cell, r.names.hash(cell), &r.dict)
+			to[i] = local[code]
 			r.used = append(r.used, code)
 		}
 	}
@@ -128,8 +138,8 @@ func (r *columnReader) encode(to []int32, v *parquet.Values, chunk *parquetChunk
 			to[i], bad = badCode, true
 			continue
 		}
-		known := len(r.dict.values)
-		if to[i] = r.dict.code(cell); int(to[i]) < known {
+		known := len(r.dict)
+		if to[i] = r.names.code(cell, r.names.hash(cell), &r.dict); int(to[i]) < known {
 			continue
 		}
 		if err := r.checkName(cell); err != nil {
