@@ -118,14 +118,14 @@ func TestWhatProfilesDoNotHoldIsWithinTheErrorTheyState(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, got.Columns, len(want.Columns), s.name)
 			for i, w := range want.Columns {
-				holds(t, a.Columns[0].Bins.Exact, w, got.Columns[i], fmt.Sprintf("%s, shifted by %g", s.name, by))
+				holds(t, &a.Columns[0], w, got.Columns[i], fmt.Sprintf("%s, shifted by %g", s.name, by))
 			}
 		}
 	}
 }
 
 // holds checks a row of profiles against that of the rows themselves.
-func holds(t *testing.T, exactBins bool, want, got ColumnResult, what string) {
+func holds(t *testing.T, ref *profile.Column, want, got ColumnResult, what string) {
 	t.Helper()
 	what += ", " + want.Method
 	require.Equal(t, want.Method, got.Method, what)
@@ -143,13 +143,14 @@ func holds(t *testing.T, exactBins bool, want, got ColumnResult, what string) {
 			bound += *got.Error
 		}
 	default:
-		if !exactBins { // the reference's deciles are to its profile's resolution, and so are shares
+		if !ref.Bins.Exact { // the reference's deciles are to its profile's resolution, and so are shares
 			bound += 0.01 + 0.02*want.Statistic
 		}
 	}
 	assert.InDelta(t, want.Statistic, got.Statistic, bound, what)
 	if got.Error != nil {
-		assert.Less(t, *got.Error, 0.03+0.02*want.Statistic, "%s: the bound is of use", what)
+		// A value that half of the rows have, or many values close together far from others, share a range.
+		assert.Less(t, *got.Error, 0.03+0.02*want.Statistic+2*ref.Resolution(), "%s: the bound is of use", what)
 		assert.NotEmpty(t, got.Problem, what)
 	}
 }
