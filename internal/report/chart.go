@@ -276,7 +276,7 @@ func edge(at, step float64) string {
 	if fraction = strings.TrimRight(fraction, "0"); fraction != "" {
 		fraction = "." + fraction
 	}
-	return grouped(whole) + fraction
+	return apart(whole) + fraction
 }
 
 // calendar is an instant of a range as long as span, both in seconds, as short as that allows.

@@ -138,8 +138,8 @@ func sayTest(c drift.ColumnResult) string {
 	switch c.Method {
 	case drift.MethodWasserstein:
 		return fmt.Sprintf("Values moved by %s standard deviations on average (limit %s).", statistic, limit)
-	case drift.MethodJS:
-		return fmt.Sprintf("The two distributions are %s apart, where 0 is the same and 0.83 nothing in common (limit %s).", statistic, limit)
+	case drift.MethodJS: // at most sqrt(ln 2)
+		return fmt.Sprintf("The distributions are %s apart, of at most 0.83 (limit %s).", statistic, limit)
 	case drift.MethodPSI:
 		return fmt.Sprintf("The stability index is %s (limit %s).", statistic, limit)
 	}

@@ -34,7 +34,7 @@ const (
 // shell is what every page has.
 type shell struct {
 	Title   string // of the window
-	Kicker  string // what kind of page, of what
+	Kicker  words  // what kind of page, of what
 	At      string
 	Policy  string
 	Style   template.CSS
@@ -71,13 +71,15 @@ type chip struct {
 
 // newShell is the frame of a page about subject, as of at.
 func newShell(kind, title, subject string, at time.Time, style []byte) shell {
-	s := shell{Kicker: kind, Title: kind, At: instant(at), Style: template.CSS(style), Policy: policy(style)}
+	s := shell{Title: kind, At: instant(at), Style: template.CSS(style), Policy: policy(style)}
+	kicker := kind
 	for _, part := range []string{title, subject} {
 		if part != "" {
-			s.Kicker += " · " + clipped(part, longText/2).Text
+			kicker += " · " + part
 			s.Title += ": " + name(part).Text
 		}
 	}
+	s.Kicker = clipped(kicker, longText)
 	return s
 }
 

@@ -84,7 +84,8 @@ func hidden(r rune) bool {
 	return !unicode.IsGraphic(r) || unicode.Is(unicode.Zs, r)
 }
 
-// number is x with four significant digits, whole numbers with all of theirs, and thousands apart.
+// number is x with four significant digits, whole numbers with all of theirs. Thousands are apart from five digits on:
+// 2015 may be a year.
 func number(x float64) words {
 	full := strconv.FormatFloat(x, 'g', -1, 64)
 	switch size := math.Abs(x); {
@@ -97,7 +98,7 @@ func number(x float64) words {
 	case size >= 1e15 || size < 1e-4:
 		return titled(scientific(x), full)
 	case size >= 1000 || x == math.Trunc(x):
-		return titled(grouped(strconv.FormatFloat(x, 'f', 0, 64)), full)
+		return titled(apart(strconv.FormatFloat(x, 'f', 0, 64)), full)
 	}
 	return titled(strconv.FormatFloat(rounded(x), 'f', -1, 64), full)
 }
@@ -136,6 +137,14 @@ func grouped(digits string) string {
 		b.WriteByte(d)
 	}
 	return sign + b.String()
+}
+
+// apart is grouped for five digits and more.
+func apart(digits string) string {
+	if len(strings.TrimPrefix(digits, "-")) < 5 {
+		return digits
+	}
+	return grouped(digits)
 }
 
 // count is a whole number, in full.

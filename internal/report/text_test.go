@@ -18,7 +18,7 @@ func TestNumbersHaveFourDigitsAndTheirFullValueInTheTitle(t *testing.T) {
 		0.31:                 {Text: "0.31"},
 		0.3144159:            {Text: "0.3144", Title: "0.3144159"},
 		-12.3456:             {Text: "-12.35", Title: "-12.3456"},
-		1234.5678:            {Text: "1,235", Title: "1234.5678"},
+		1234.5678:            {Text: "1235", Title: "1234.5678"},
 		-26483:               {Text: "-26,483", Title: "-26483"},
 		1e6:                  {Text: "1,000,000", Title: "1e+06"},
 		1.23456e20:           {Text: "1.235e20", Title: "1.23456e+20"},

@@ -35,7 +35,7 @@ func TestADriftedColumnIsToldInASentence(t *testing.T) {
 		{"gaps", drift.ColumnResult{Missing: drift.MissingTest{Drifted: true}, MissingReference: 0, MissingCurrent: 0.031},
 			"Missing values went from 0\u00a0% to 3.1\u00a0% of the rows.", "Gaps"},
 		{"gaps and values", drift.ColumnResult{Method: drift.MethodJS, Statistic: 0.2, Threshold: 0.1, Drifted: true, Missing: drift.MissingTest{Drifted: true}, MissingCurrent: 0.5},
-			"Missing values went from 0\u00a0% to 50.0\u00a0% of the rows. The two distributions are 0.2 apart, where 0 is the same and 0.83 nothing in common (limit 0.1).", "Drifted, and gaps"},
+			"Missing values went from 0\u00a0% to 50.0\u00a0% of the rows. The distributions are 0.2 apart, of at most 0.83 (limit 0.1).", "Drifted, and gaps"},
 		{"chance", drift.ColumnResult{Method: drift.MethodPSI, Statistic: 0.5, Threshold: 0.2, Drifted: true, ByChance: true},
 			"The stability index is 0.5 (limit 0.2). With so many different values in so few rows two samples of the same data often differ as much: it isn't counted.", "Chance"},
 		{"no method", drift.ColumnResult{Problem: "no current values"}, "Note: no current values.", "Not compared"},
@@ -194,7 +194,7 @@ func TestExpectationsSayWhatWasAskedForAndFound(t *testing.T) {
 	assert.Equal(t, [][5]string{
 		{"bad Not judged", "a, b", "column pair values to be equal", "", why},
 		{"bad Blocks", "(empty)", "table row count to equal", "value 7", "26,483"},
-		{"warn Warning", "a", "column values to be in set", `mostly 0.9, value set ["x",1]`, `"y", 2,500`},
+		{"warn Warning", "a", "column values to be in set", `mostly 0.9, value set ["x",1]`, `"y", 2500`},
 		{"good Met", "a", "column to exist", "", ""},
 	}, got)
 	assert.Equal(t, "50.0\u00a0%", view.Checks[2].Share.Text)
