@@ -12,6 +12,8 @@ const (
 	blockBytes = 1 << 20
 	// firstBytes is what the first block has room for before more is asked for: most files of predictions are small.
 	firstBytes = 64 << 10
+	// markBytes is how many bytes tell text from what only claims to be text.
+	markBytes = 3
 	// padding is how many bytes may be read behind the text.
 	padding = 16
 )
@@ -44,7 +46,7 @@ func (r *blockReader) next(b *block) {
 	*b = block{buffer: b.buffer}
 	size := r.size
 	if !r.begun {
-		size = min(size, firstBytes)
+		size = max(min(size, firstBytes), markBytes)
 	}
 	b.room(max(size, len(r.rest)), 0)
 	n := copy(b.buffer, r.rest)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 	"unsafe"
 )
@@ -53,7 +54,17 @@ func parseAs(k Kind, cell []byte) (float64, bool) {
 // that has nulls.
 func parseInteger(cell []byte) (float64, bool) {
 	v, ok := parseNumber(cell)
-	return v, ok && v == math.Trunc(v) && math.Abs(v) <= maxInteger
+	return v, ok && v == math.Trunc(v) && wholeExactly(v, cell)
+}
+
+// wholeExactly reports whether a whole number is within ±2^53 as it is written: 9007199254740993 becomes 2^53 too.
+func wholeExactly(v float64, cell []byte) bool {
+	if math.Abs(v) != maxInteger {
+		return math.Abs(v) < maxInteger
+	}
+	digits := strings.TrimLeft(strings.TrimLeft(text(cell), "+-"), "0")
+	whole, fraction, _ := strings.Cut(digits, ".")
+	return whole == "9007199254740992" && strings.Trim(fraction, "0") == ""
 }
 
 // parseBoolean takes true and false in lower, upper or title case, 1 and 0. Yes, no, t and f are categories.
@@ -191,7 +202,7 @@ func looksNumber(cell []byte) bool {
 	if !ok || !plainNumber(cell) {
 		return false
 	}
-	return math.Abs(v) <= maxInteger || !looksInteger(cell)
+	return !looksInteger(cell) || wholeExactly(v, cell)
 }
 
 // plainNumber reports whether a number is written as people write quantities: no plus sign and no leading zero, so

@@ -28,8 +28,7 @@ type Info struct {
 	SHA256  string            // of the bytes as stored, hex; "" if they could not all be read
 	Bytes   int64             // as stored
 	Rows    int               // below the header
-	Header  []string          // the columns that the file has, in its order
-	Ignored []string          // those that the contract doesn't list
+	Ignored []string          // columns that the contract doesn't list
 	Columns []spec.ColumnRule // names and kinds of the table's columns; nil where they didn't come to be known
 }
 
@@ -53,13 +52,8 @@ func Read(ctx context.Context, r io.Reader, o ReadOptions) (t *Table, info Info,
 			t, err = nil, fmt.Errorf("read %s: %w", o.Name, failed)
 		}
 	}()
-	return ReadSource(ctx, src, o)
-}
-
-// ReadSource is Read of an object that can be opened again, and so never needs a copy.
-func ReadSource(ctx context.Context, src Source, o ReadOptions) (*Table, Info, *Report, error) {
 	var c collector
-	info, report, err := Scan(ctx, src, o, &c)
+	info, report, err = Scan(ctx, src, o, &c)
 	if err != nil {
 		return nil, info, report, err
 	}
@@ -96,6 +90,13 @@ type rewound struct {
 }
 
 func (r *rewound) Open() (io.ReadCloser, error) {
+	if anywhere, ok := r.from.(io.ReaderAt); ok {
+		end, err := r.from.Seek(0, io.SeekEnd)
+		if err != nil {
+			return nil, err
+		}
+		return openBytesAt{io.NewSectionReader(anywhere, r.at, max(end-r.at, 0))}, nil
+	}
 	if _, err := r.from.Seek(r.at, io.SeekStart); err != nil {
 		return nil, err
 	}

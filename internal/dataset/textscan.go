@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 )
 
 // parsed is a block and what became of it. It goes round between the reader, a parser and the visitor.
@@ -97,13 +98,16 @@ func (s *textScan) text(stored *source) (again bool, err error) {
 	if s.plan, err = planLanes(header, s.o, s.report); err != nil {
 		return false, err
 	}
-	s.info.Header, s.info.Ignored = header, s.plan.ignored
+	s.info.Ignored = s.plan.ignored
 	if err = s.rows(reader, first); err != nil {
 		return false, err
 	}
 	if s.info.Rows == 0 {
 		empty := stored.empty()
 		empty.Observed = "a header only"
+		if strings.ContainsRune(strings.Join(header, ""), '\r') {
+			empty.Observed, empty.Limit = "one line, with carriage returns in it", "lines that end with LF or CRLF"
+		}
 		return false, empty
 	}
 	if s.guess == nil {
@@ -142,7 +146,7 @@ func (s *textScan) header(r *blockReader, b *block) ([]string, error) {
 		case b.long != nil:
 			return nil, cut.endless(b.long, s.line+1)
 		case b.err != nil:
-			return nil, b.err
+			return nil, atLine(b.err, s.line+1)
 		}
 	}
 }
@@ -244,7 +248,18 @@ func (s *textScan) deliver(c *parsed) (done bool, err error) {
 	if c.block.err == io.EOF {
 		return true, nil
 	}
-	return false, c.block.err
+	return false, atLine(c.block.err, s.line+1)
+}
+
+// atLine says where the text of a damaged object ends.
+func atLine(err error, line int64) error {
+	var format *FormatError
+	if !errors.As(err, &format) || format.Rule != RuleTruncated || format.Line != 0 {
+		return err
+	}
+	placed := *format
+	placed.Line = line
+	return &placed
 }
 
 // locate gives the fault of a block its place in the file.

@@ -10,9 +10,41 @@ import (
 
 // WriteCSV writes the table so that Read gives it back: RFC 4180 with LF, nulls as empty cells, numbers as the
 // shortest decimal that parses to the same bits, booleans as true and false, timestamps in RFC 3339 UTC. Cells are
-// quoted where they need it. Text is written as it is, for programs; a spreadsheet may take it for formulas.
-// What can't be read back (an infinity, an empty name, a table without columns) is an error.
-func WriteCSV(w io.Writer, t *Table) error {
+// quoted where they need it. Text is written as it is, for programs: a spreadsheet may run it, so what people open is
+// for ExportCSV. What can't be read back (an infinity, an empty name, a table without columns) is an error.
+func WriteCSV(w io.Writer, t *Table) error { return writeCSV(w, t, false) }
+
+// ExportCSV is WriteCSV for people: names and texts that a spreadsheet would run are escaped, so Read may not give them
+// back as they were.
+func ExportCSV(w io.Writer, t *Table) error { return writeCSV(w, t, true) }
+
+// EscapeFormula is a cell of a file for people. Where a spreadsheet would run it, since it begins with =, +, -, @, a
+// tab or a carriage return, an apostrophe is put before it; plain numbers such as -1.5 and +1 are left alone. OWASP,
+// "CSV Injection".
+func EscapeFormula(cell string) string {
+	if runs([]byte(cell)) {
+		return "'" + cell
+	}
+	return cell
+}
+
+// runs reports whether a spreadsheet would take a cell for a formula.
+func runs(cell []byte) bool {
+	if len(cell) == 0 {
+		return false
+	}
+	switch cell[0] {
+	case '=', '@', '\t', '\r', '\n':
+		return true
+	case '+', '-':
+		_, ok := parseNumber(cell)
+		return !ok
+	}
+	return false
+}
+
+// writeCSV writes the table, with formulas escaped if asked for.
+func writeCSV(w io.Writer, t *Table, escape bool) error {
 	if len(t.Columns) == 0 {
 		return fmt.Errorf("write csv: no columns")
 	}
@@ -24,7 +56,7 @@ func WriteCSV(w io.Writer, t *Table) error {
 			return fmt.Errorf("write csv: column #%d has no name", i+1)
 		}
 		line = appendSeparator(line, i)
-		line = appendQuoted(line, []byte(name))
+		line = appendText(line, []byte(name), escape)
 	}
 	line = append(line, '\n')
 	var cell []byte
@@ -44,7 +76,7 @@ func WriteCSV(w io.Writer, t *Table) error {
 			line = appendSeparator(line, i)
 			cell = c.appendCell(cell[:0], row)
 			if c.Kind.coded() {
-				line = appendQuoted(line, cell)
+				line = appendText(line, cell, escape)
 			} else {
 				line = append(line, cell...)
 			}
@@ -65,6 +97,14 @@ func appendSeparator(line []byte, column int) []byte {
 		return append(line, ',')
 	}
 	return line
+}
+
+// appendText appends a name or a text.
+func appendText(line, cell []byte, escape bool) []byte {
+	if escape && runs(cell) {
+		cell = append([]byte{'\''}, cell...)
+	}
+	return appendQuoted(line, cell)
 }
 
 // appendQuoted appends a cell, in quotes if it has a comma, a quote or a line end, or begins like a byte-order mark.
