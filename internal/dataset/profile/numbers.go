@@ -27,8 +27,8 @@ type numberBuilder struct {
 	oldest    int64 // of instants, in Unix nanoseconds; newest < oldest: none yet
 	newest    int64
 	reference *Bins
-	edges     []uint64 // keys of the reference's
-	binned    []int64  // numbers by how many edges are below them
+	edges     *edgeKeys // the reference's
+	binned    []int64   // numbers by how many edges are below them
 }
 
 // newNumberBuilder counts between the edges of the reference, where there is one.
@@ -36,7 +36,7 @@ func newNumberBuilder(l limits, reference *Bins) *numberBuilder {
 	b := &numberBuilder{low: highestKey(), high: lowestKey(), counter: newCounter(l),
 		oldest: math.MaxInt64, newest: math.MinInt64, reference: reference}
 	if reference != nil {
-		b.edges, b.binned = edgeKeys(reference.Edges), make([]int64, len(reference.Edges)+1)
+		b.edges, b.binned = newEdgeKeys(reference.Edges), make([]int64, len(reference.Edges)+1)
 	}
 	return b
 }
@@ -76,15 +76,8 @@ func (b *numberBuilder) block(numbers []float64, s *scratch) {
 	keys := s.keys[:len(numbers)]
 	low, high := fillKeys(keys, numbers)
 	if low < lowestKey() || high > highestKey() {
-		n := 0
-		for _, x := range numbers {
-			if x-x == 0 { // neither infinite nor no number
-				s.numbers[n] = x
-				n++
-			}
-		}
-		numbers, keys = s.numbers[:n], s.keys[:n]
-		low, high = fillKeys(keys, numbers)
+		numbers, low, high = s.compact(numbers)
+		keys = s.keys[:len(numbers)]
 	}
 	if len(numbers) == 0 {
 		return
@@ -94,19 +87,51 @@ func (b *numberBuilder) block(numbers []float64, s *scratch) {
 	b.moments = b.moments.merge(momentsOf(numbers, numberOf(low), numberOf(high), s))
 	if b.binned != nil {
 		for _, key := range keys {
-			b.binned[below(b.edges, key)]++
+			b.binned[b.edges.below(key)]++
 		}
 	}
 }
 
-// below is how many edges are less than the key: without a branch that half of the numbers would mislead.
-func below(edges []uint64, key uint64) uint64 {
-	var n uint64
-	for _, edge := range edges {
-		_, less := bits.Sub64(edge, key, 0)
-		n += less
+// compact drops the nulls and infinities from numbers, whose keys are in s, and from those keys; it moves every number, as
+// a branch on where the nulls are would be mispredicted.
+func (s *scratch) compact(numbers []float64) (left []float64, low, high uint64) {
+	n := uint64(0)
+	low, high = math.MaxUint64, 0
+	for i, x := range numbers {
+		k := s.keys[i]
+		s.numbers[n%block], s.keys[n%block] = x, k
+		_, out := bits.Sub64(highestKey()-lowestKey(), k-lowestKey(), 0)
+		n += 1 - out
+		low, high = min(low, k|-out), max(high, k&(out-1))
 	}
-	return n
+	return s.numbers[:n], low, high
+}
+
+// edgeKeys are the keys of bins' edges, ascending, and then keys beyond all numbers.
+type edgeKeys [16]uint64
+
+func newEdgeKeys(edges []float64) *edgeKeys {
+	var e edgeKeys
+	for i := range e {
+		e[i] = math.MaxUint64
+		if i < len(edges) {
+			e[i] = keyOf(edges[i])
+		}
+	}
+	return &e
+}
+
+// below is how many edges are less than the key: a binary search without a branch, which half of the numbers would
+// mislead.
+func (e *edgeKeys) below(key uint64) uint64 {
+	_, less := bits.Sub64(e[7], key, 0)
+	n := less * 8
+	_, less = bits.Sub64(e[(n+3)%16], key, 0)
+	n += less * 4
+	_, less = bits.Sub64(e[(n+1)%16], key, 0)
+	n += less * 2
+	_, less = bits.Sub64(e[n%16], key, 0)
+	return n + less
 }
 
 // fillKeys maps numbers to their keys and gives the least and the greatest.

@@ -52,10 +52,10 @@ func (c *Column) refine(from *dataset.Column, s *scratch) {
 	}
 	c.Bins = &Bins{Edges: innerEdges(deciles), Exact: true}
 	c.Bins.Counts = make([]int64, len(c.Bins.Edges)+1)
-	edges := edgeKeys(c.Bins.Edges)
+	edges := newEdgeKeys(c.Bins.Edges)
 	eachBlock(from, s, func(keys []uint64) {
 		for _, key := range keys {
-			c.Bins.Counts[below(edges, key)]++
+			c.Bins.Counts[edges.below(key)]++
 		}
 	})
 }
@@ -99,11 +99,18 @@ func (c *Column) ranks(from *dataset.Column, s *scratch, shares []float64) func(
 func (c *Column) collect(from *dataset.Column, s *scratch, buckets []uint64) [][]uint64 {
 	found := make([][]uint64, len(buckets))
 	shift := c.sketch.shift
+	const filterBits = 12
+	var filter [1 << filterBits]bool // by hash: most numbers aren't looked up
+	for _, bucket := range buckets {
+		filter[bucket*spread>>(keyBits-filterBits)] = true
+	}
 	eachBlock(from, s, func(keys []uint64) {
 		for _, key := range keys {
 			bucket := key >> shift
-			at := below(buckets, bucket)
-			if at < uint64(len(buckets)) && buckets[at] == bucket {
+			if !filter[bucket*spread>>(keyBits-filterBits)] {
+				continue
+			}
+			if at, ok := slices.BinarySearch(buckets, bucket); ok {
 				found[at] = append(found[at], key)
 			}
 		}
@@ -136,13 +143,4 @@ func eachBlock(from *dataset.Column, s *scratch, do func(keys []uint64)) {
 		}
 		do(s.keys[:n])
 	}
-}
-
-// edgeKeys are the keys of edges.
-func edgeKeys(edges []float64) []uint64 {
-	keys := make([]uint64, len(edges))
-	for i, edge := range edges {
-		keys[i] = keyOf(edge)
-	}
-	return keys
 }
