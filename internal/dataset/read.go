@@ -28,7 +28,8 @@ type Info struct {
 	SHA256  string            // of the bytes as stored, hex; "" if they could not all be read
 	Bytes   int64             // as stored
 	Rows    int               // below the header
-	Ignored []string          // columns that the contract doesn't list
+	Header  []string          // the columns that the file has, in its order
+	Ignored []string          // those that the contract doesn't list
 	Columns []spec.ColumnRule // names and kinds of the table's columns; nil where they didn't come to be known
 }
 
@@ -52,8 +53,13 @@ func Read(ctx context.Context, r io.Reader, o ReadOptions) (t *Table, info Info,
 			t, err = nil, fmt.Errorf("read %s: %w", o.Name, failed)
 		}
 	}()
+	return ReadSource(ctx, src, o)
+}
+
+// ReadSource is Read of an object that can be opened again, and so never needs a copy.
+func ReadSource(ctx context.Context, src Source, o ReadOptions) (*Table, Info, *Report, error) {
 	var c collector
-	info, report, err = Scan(ctx, src, o, &c)
+	info, report, err := Scan(ctx, src, o, &c)
 	if err != nil {
 		return nil, info, report, err
 	}

@@ -112,7 +112,7 @@ func TestReadHashesTheStoredBytesOfEveryFormat(t *testing.T) {
 			table, info, report, err := Read(t.Context(), io.MultiReader(bytes.NewReader(b[:3]), bytes.NewReader(b[3:])), ReadOptions{Name: name})
 			require.NoError(t, err)
 			sum := sha256.Sum256(b)
-			require.Equal(t, Info{SHA256: hex.EncodeToString(sum[:]), Bytes: int64(len(b)), Rows: 2, Columns: []spec.ColumnRule{{Name: "a", Type: "category"}, {Name: "b", Type: "integer"}}}, info)
+			require.Equal(t, Info{SHA256: hex.EncodeToString(sum[:]), Bytes: int64(len(b)), Rows: 2, Header: []string{"a", "b"}, Columns: []spec.ColumnRule{{Name: "a", Type: "category"}, {Name: "b", Type: "integer"}}}, info)
 			require.Equal(t, []string{"1", "2"}, texts(t, table, "b"))
 			require.True(t, report.OK())
 			require.EqualValues(t, 2, report.Rows)

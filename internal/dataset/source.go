@@ -31,10 +31,14 @@ const maxZstdWindow = 128 << 20
 
 // FormatOf is the format that an object's name says.
 func FormatOf(name string) (string, error) {
+	lower := strings.ToLower(name)
 	for _, format := range formats() {
-		if strings.HasSuffix(strings.ToLower(name), "."+format) {
+		if strings.HasSuffix(lower, "."+format) {
 			return format, nil
 		}
+	}
+	if strings.HasSuffix(lower, ".pq") { // as some tools name them
+		return Parquet, nil
 	}
 	return "", &FormatError{Name: name, Rule: RuleHeader, Observed: "a name of no known format", Limit: "a name that ends with .csv, .csv.gz, .csv.zst or .parquet, or a declared format"}
 }

@@ -98,7 +98,7 @@ func (s *textScan) text(stored *source) (again bool, err error) {
 	if s.plan, err = planLanes(header, s.o, s.report); err != nil {
 		return false, err
 	}
-	s.info.Ignored = s.plan.ignored
+	s.info.Header, s.info.Ignored = header, s.plan.ignored
 	if err = s.rows(reader, first); err != nil {
 		return false, err
 	}
