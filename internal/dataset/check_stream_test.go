@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"encoding/json"
 	"math"
 	"os"
 	"slices"
@@ -231,4 +232,31 @@ func TestCheckedColumnsComeInAnyOrder(t *testing.T) {
 	report := check(t, "a,b\n2,1\n1,1\n", CheckOptions{Contract: contract})
 	require.Equal(t, []string{RuleUnique, RuleMax}, []string{report.Failures[0].Rule, report.Failures[1].Rule})
 	require.True(t, slices.Equal([]int64{2}, report.Failures[0].First))
+}
+
+func TestAReportInTheShapeOfGreatExpectations(t *testing.T) {
+	o := CheckOptions{Time: "at", Landed: epoch.Add(240 * time.Hour), Expectations: spec.Expectations{Freshness: spec.Duration(24 * time.Hour), FreshnessSeverity: SeverityWarn},
+		Contract: &spec.Contract{Strict: true, Rows: spec.RowRule{Min: 1}, Columns: []spec.ColumnRule{
+			{Name: "n", Type: "number", Min: ptr(0), Unique: true, Severity: SeverityWarn}, {Name: "at", Type: "timestamp", Nullable: true}, {Name: "c", Type: "category", Optional: true, Values: []string{"x"}}}}}
+	report := check(t, "n,at,extra\n-1,2013-01-01,1\n,,2\n-2,,3\n", o)
+	got := report.SuiteResult(o)
+	require.False(t, got.Success)
+	var failed []string
+	for _, outcome := range got.Results {
+		rule, problems := suite.Expectation{Type: outcome.Config.Type, Kwargs: outcome.Config.Kwargs, Severity: outcome.Config.Severity}.Rule()
+		if rule.Type != "expect_column_values_to_be_of_type" { // a contract's types are leanloop's
+			require.Empty(t, problems, "an expectation that Great Expectations would take")
+		}
+		if !outcome.Success {
+			failed = append(failed, outcome.Config.Severity+" "+outcome.Config.Type)
+		}
+	}
+	require.Equal(t, []string{"warning expect_column_values_to_not_be_null", "warning expect_column_values_to_be_between",
+		"critical expect_table_columns_to_match_set", "warning expect_column_max_to_be_between"}, failed)
+	require.Equal(t, 11, got.Statistics.Evaluated)
+	raw, err := json.Marshal(got.Results[3])
+	require.NoError(t, err)
+	require.JSONEq(t, `{"success": false, "expectation_config": {"type": "expect_column_values_to_be_between", "kwargs": {"column": "n", "min_value": 0}, "meta": {}, "severity": "warning"},
+		"result": {"element_count": 3, "unexpected_count": 2, "unexpected_percent": 66.66666666666667, "partial_unexpected_list": ["\"-1\""], "partial_unexpected_index_list": [0, 2]},
+		"exception_info": {"raised_exception": false, "exception_message": null, "exception_traceback": null}, "meta": {}}`, string(raw))
 }

@@ -13,10 +13,9 @@ import (
 	"github.com/leanloop/leanloop/internal/dataset/parquet"
 )
 
-// scanParquet is Scan for the format parquet, with the defaults that Scan sets. The file is read twice: from its first byte to
-// its last for the hash, and
-// page by page, wherever they are, for the values. What isn't on a disk or in memory is copied to a temporary
-// file while it is hashed.
+// scanParquet is Scan for the format parquet, with the defaults that Scan sets. The file is read twice: from its first byte
+// to its last for the hash, and page by page, wherever they are, for the values. What isn't on a disk or in memory is
+// copied to a temporary file while it is hashed.
 func scanParquet(ctx context.Context, src Source, o ReadOptions, v Visitor) (info Info, report *Report, err error) {
 	o.Workers = cmp.Or(o.Workers, runtime.GOMAXPROCS(0))
 	report = &Report{Name: o.Name}
