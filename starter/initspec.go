@@ -25,9 +25,9 @@ func newInit(a *app, run func(context.Context, *initOptions) error) *cobra.Comma
 	o := &initOptions{app: a}
 	cmd := &cobra.Command{
 		Use: "init FILE", Short: "Write a commented model.yaml from a data file", Args: cobra.ExactArgs(1),
-		Long: `Read a data file and print a model.yaml with its columns, a guess at what they mean, and a comment for each choice.
+		Long: `Read a data file (CSV, plain, gzip or zstd, or Parquet) and print a model.yaml with its columns, a guess at what they mean, and a comment for each choice.
 Check the guesses: target, id and time matter most.`,
-		Example: "  starter init sales.csv --name sales --target sold > model.yaml",
+		Example: "  starter init sales.csv --name sales --target sold > model.yaml\n  starter init sales.parquet --target sold > model.yaml",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.data, o.input.Task = args[0], spec.Task(o.task)
 			return run(cmd.Context(), o)

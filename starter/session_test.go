@@ -244,3 +244,22 @@ func TestInitWritesASpecThatValidates(t *testing.T) {
 	require.Equal(t, exitUsage, w.starter("init", "customers_2013.csv", "--target", "gone"))
 	require.Contains(t, w.stderr.String(), `no column "gone"`)
 }
+
+func TestInitReadsParquet(t *testing.T) {
+	w := newSession(t)
+	b, err := os.ReadFile("../internal/dataset/testdata/parquet/pandas.parquet")
+	require.NoError(t, err)
+	dir := w.inFolder()
+	w.file(dir, "flights.parquet", string(b))
+	require.Equal(t, exitOK, w.starter("init", "flights.parquet", "--target", "late"), w.stderr.String())
+	require.NoError(t, os.WriteFile("model.yaml", w.stdout.Bytes(), 0o644))
+	m, err := spec.Load("model.yaml")
+	require.NoError(t, err)
+	kinds := map[string]string{}
+	for _, c := range m.Data.Contract.Columns {
+		kinds[c.Name] = c.Type
+	}
+	require.Equal(t, map[string]string{"delay": "number", "carrier": "category", "nights": "number", "late": "boolean", "when": "timestamp",
+		"__index_level_0__": "category"}, kinds)
+	require.Equal(t, exitOK, w.starter("validate", "-f", "model.yaml", "--data", "flights.parquet"), w.stderr.String()+w.stdout.String())
+}

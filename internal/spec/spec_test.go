@@ -140,6 +140,7 @@ func TestDataProblems(t *testing.T) {
 		{"prefix that climbs", "{prefix: s3://lake/../a/, target: y}", "has an empty or relative part"},
 		{"prefix with an empty part", "{prefix: s3://lake/a//b/, target: y}", "has an empty or relative part"},
 		{"format", "{prefix: s3://lake/a/, target: y, format: csv.zip}", `"csv.zip" is unknown (did you mean "csv.zst"?`},
+		{"format", "{prefix: s3://lake/a/, target: y, format: parket}", `"parket" is unknown (did you mean "parquet"?`},
 		{"two roles", "{prefix: s3://lake/a/, target: y, id: y}", `data.target: "y" is data.id too`},
 		{"target as feature", "{prefix: s3://lake/a/, target: y, features: {include: [x, y]}}", `data.features.include[1]: "y" is the target: a model would read the answer`},
 		{"window without time", "{prefix: s3://lake/a/, target: y, window: {last: 7d}}", "data.window.last: 7d needs data.time"},

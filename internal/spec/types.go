@@ -53,7 +53,7 @@ type Metadata struct {
 // Data is where increments land and what a row means.
 type Data struct {
 	Prefix       string       `yaml:"prefix" json:"prefix"`                                          // s3://bucket/folder/ ; a new object below it is an increment
-	Format       string       `yaml:"format" json:"format"`                                          // csv | csv.gz | csv.zst ; default: by the object's name
+	Format       string       `yaml:"format" json:"format"`                                          // csv | csv.gz | csv.zst | parquet ; default: by the object's name
 	ID           string       `yaml:"id,omitempty" json:"id,omitempty"`                              // column that names a row for ever; "" : the row's content does
 	Time         string       `yaml:"time,omitempty" json:"time,omitempty"`                          // event-time column; "" : none
 	Target       string       `yaml:"target" json:"target"`                                          // label column

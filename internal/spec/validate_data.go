@@ -12,7 +12,7 @@ import (
 )
 
 // Formats are the values of data.format; "" goes by the object's name.
-func Formats() []string { return []string{"csv", "csv.gz", "csv.zst"} }
+func Formats() []string { return []string{"csv", "csv.gz", "csv.zst", "parquet"} }
 
 // ColumnTypes are the values of a column's type.
 func ColumnTypes() []string {
