@@ -192,7 +192,7 @@ func (m *Monitors) keepDrift(ctx context.Context, o *DriftOutput, w watched, s s
 		Title: o.Model, At: o.End.UTC(),
 		Subject:   fmt.Sprintf("%d predictions of version %d, %s to %s", o.Rows, o.Champion, o.From.UTC().Format(time.DateTime), o.End.UTC().Format(time.DateTime)),
 		Result:    r,
-		Reference: s.reference, Current: s.current, ReferenceName: "Training", CurrentName: "Production",
+		Reference: s.reference, Current: s.current, CurrentName: "Production",
 		Prediction: columnPrediction, Target: columnTarget,
 		History: o.Recent, After: w.spec.Monitor.Drift.AlertAfter,
 	})

@@ -290,3 +290,45 @@ func TestQualityThatHardlyHasAValueHasNoInterval(t *testing.T) {
 	require.Error(t, err)
 	require.False(t, NoValue(err), "a metric that the task doesn't have is a mistake")
 }
+
+// Whatever the scores are, an estimate is a share or has no value, and its interval is around it.
+func TestEstimatesOfAnyScoresAreShares(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		classes := rapid.SampledFrom([]int{2, 2, 3, 5}).Draw(r, "classes")
+		task, outputs := spec.Binary, 1
+		if classes > 2 {
+			task, outputs = spec.Multiclass, classes
+		}
+		score := rapid.OneOf(rapid.Float64Range(0, 1), rapid.SampledFrom([]float64{0, 0.5, 1}))
+		draw := func(name string, rows int) (y, p []float64) {
+			for range rows {
+				y = append(y, float64(rapid.IntRange(0, classes-1).Draw(r, name+" label")))
+				for range outputs {
+					p = append(p, score.Draw(r, name+" score"))
+				}
+			}
+			return y, p
+		}
+		y, p := draw("labelled", rapid.IntRange(1, 40).Draw(r, "labelled rows"))
+		k, err := Calibrate(task, classes, y, p, 1)
+		if err != nil {
+			r.Fatalf("%v", err)
+		}
+		if err := k.Check(task, outputs); err != nil {
+			r.Fatalf("%v", err)
+		}
+		_, p = draw("window", rapid.IntRange(1, 40).Draw(r, "rows"))
+		for name, v := range Estimate(k, p, 0.5) {
+			if v < -1e-12 || v > 1+1e-12 {
+				r.Fatalf("%s: %v", name, v)
+			}
+			e, err := EstimateInterval(k, name, p, 0.5, 1)
+			if err == nil && !(e.Lower <= e.Value+1e-12 && e.Value <= e.Upper+1e-12) {
+				r.Fatalf("%s: %+v", name, e)
+			}
+			if err != nil && !NoValue(err) {
+				r.Fatalf("%s: %v", name, err)
+			}
+		}
+	})
+}
