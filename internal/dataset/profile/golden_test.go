@@ -99,3 +99,18 @@ func TestShardsOfTheFlightsMergeToTheWhole(t *testing.T) {
 		}
 	}
 }
+
+func TestAScanIsProfiledLikeItsTable(t *testing.T) {
+	const path = "../../../examples/flight-delay/data/flights-2013-02.csv.gz"
+	b := NewBuilder(Options{})
+	_, _, err := dataset.Scan(t.Context(), dataset.File(path), dataset.ReadOptions{Name: path}, b)
+	require.NoError(t, err)
+	scanned, err := b.Profile()
+	require.NoError(t, err)
+	f, err := os.Open(path)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, f.Close()) }()
+	table, _, _, err := dataset.Read(t.Context(), f, dataset.ReadOptions{Name: path})
+	require.NoError(t, err)
+	sameButMoments(t, build(t, Options{}, table), scanned)
+}

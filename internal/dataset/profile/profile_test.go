@@ -228,3 +228,47 @@ func TestRowsMustHaveTheColumnsOfTheBeginning(t *testing.T) {
 	require.EqualError(t, b.Add(tableOf(numbers("y", 1))), `profile: column 1 of the rows is number "y", want number "x"`)
 	require.EqualError(t, b.Add(&dataset.Table{}), "profile: rows of 0 columns after a beginning with 1")
 }
+
+func TestASecondBeginningVoidsWhatWasSeen(t *testing.T) {
+	b := NewBuilder(Options{})
+	require.NoError(t, b.Begin([]spec.ColumnRule{{Name: "x", Type: "integer"}}))
+	require.NoError(t, b.Add(tableOf(dataset.Column{Name: "x", Kind: dataset.Integer, Floats: []float64{1, 2}})))
+	require.NoError(t, b.Begin([]spec.ColumnRule{{Name: "x", Type: "category"}}))
+	require.NoError(t, b.Add(tableOf(names("x", "1", "2", "two"))))
+	p, err := b.Profile()
+	require.NoError(t, err)
+	assert.Equal(t, build(t, Options{}, tableOf(names("x", "1", "2", "two"))), p)
+}
+
+func TestTheEstimateIsOfTheSetAndWithinItsError(t *testing.T) {
+	for _, n := range []int{5_000, 40_000, 300_000} {
+		values := make([]float64, 0, 2*n)
+		dict := make([]string, n)
+		codes := make([]int32, n)
+		for i := range n {
+			values = append(values, float64(i)/100, float64(n-1-i)/100) // each twice
+			dict[i], codes[i] = "key-"+strconv.Itoa(i), int32(i)
+		}
+		once := columnsOf(t, numbers("x", values[:n]...))
+		twice := columnsOf(t, numbers("x", values...))
+		text := columnsOf(t, dataset.Column{Name: "x", Kind: dataset.Text, Dict: dict, Codes: codes})
+		c := &twice.Columns[0]
+		assert.True(t, c.Estimated)
+		assert.InEpsilon(t, n, c.Distinct, 3*DistinctError(1), "regular numbers")
+		assert.InEpsilon(t, n, text.Columns[0].Distinct, 3*DistinctError(1), "texts that differ in a digit")
+		assert.LessOrEqual(t, once.Columns[0].Distinct, int64(n))
+	}
+}
+
+func TestAFewThousandValuesAreExactAndOneMoreIsNot(t *testing.T) {
+	values := make([]float64, maxBuckets+1)
+	for i := range values {
+		values[i] = float64(i) * 0.37
+	}
+	assert.True(t, columnsOf(t, numbers("x", values[:maxBuckets]...)).Columns[0].Exact())
+	c := &columnsOf(t, numbers("x", values...)).Columns[0]
+	assert.False(t, c.Exact())
+	assert.True(t, c.Estimated)
+	_, ok := c.Values()
+	assert.False(t, ok)
+}
