@@ -37,6 +37,7 @@ type driftView struct {
 	Strip    *strip
 	Rows     []driftRow
 	HasP     bool // any row has a p-value
+	PName    string
 	More     string
 	Cards    []driftCard
 	Undrawn  string
@@ -84,6 +85,7 @@ type driftCard struct {
 	Stats     []stat
 	Tests     []testView
 	HasP      bool // any test has a p-value
+	PName     string
 }
 
 // driftBars is a table of bars with the names of its sides.
@@ -132,6 +134,7 @@ func Drift(w io.Writer, d DriftPage) error {
 		}
 	}
 	v.HasP = slices.ContainsFunc(v.Rows, func(r driftRow) bool { return r.Test.PValue.Text != "" })
+	v.PName = pName(d.Result.Columns)
 	v.Rows = append(d.absent(), v.Rows...)
 	v.sayMore(len(rows))
 	v.Sections = d.sections(beside)
@@ -244,7 +247,7 @@ func (d DriftPage) card(id string, c drift.ColumnResult, beside []drift.ColumnRe
 	for _, test := range slices.Concat([]drift.ColumnResult{c}, beside) {
 		if test.Method != "" {
 			card.Tests = append(card.Tests, testOf(test))
-			card.HasP = card.HasP || test.PValue != nil
+			card.HasP, card.PName = card.HasP || test.PValue != nil, pName([]drift.ColumnResult{c})
 		}
 	}
 	ref, cur := d.columns(c.Name)

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/leanloop/leanloop/internal/dataset/profile"
@@ -79,6 +80,14 @@ func testOf(c drift.ColumnResult) testView {
 		t.Times = number(ratio).Text + " times the limit"
 	}
 	return t
+}
+
+// pName is what the p-values that decide are called.
+func pName(columns []drift.ColumnResult) string {
+	if slices.ContainsFunc(columns, func(c drift.ColumnResult) bool { return c.PAdjusted != nil }) {
+		return "p, adjusted"
+	}
+	return "p"
 }
 
 // deciding is the p-value that is held to the threshold; nil for distances.

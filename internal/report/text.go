@@ -50,9 +50,10 @@ func cut(s string, limit int) string {
 }
 
 // visible is the first limit runes of s with what nobody would see, or what would turn the text around it, spelled
-// out: control characters, bidirectional marks, zero-width characters, and bytes that aren't UTF-8.
+// out: control characters, bidirectional marks, zero-width characters, bytes that aren't UTF-8, and spaces around it.
 func visible(s string, limit int) string {
 	var b strings.Builder
+	first, last := len(s)-len(strings.TrimLeft(s, " ")), len(strings.TrimRight(s, " "))
 	for i, n := 0, 0; i < len(s); n++ {
 		if n == limit {
 			b.WriteRune('…')
@@ -62,6 +63,8 @@ func visible(s string, limit int) string {
 		switch {
 		case r == utf8.RuneError && size == 1:
 			fmt.Fprintf(&b, "⟨byte %02X⟩", s[i])
+		case r == ' ' && (i < first || i >= last):
+			b.WriteString("⟨space⟩")
 		case hidden(r):
 			fmt.Fprintf(&b, "⟨U+%04X⟩", r)
 		default:

@@ -73,6 +73,8 @@ func TestWhatNobodySeesIsSpelledOut(t *testing.T) {
 		"private\ue000":         "private⟨U+E000⟩",
 		"hangul\u3164":          "hangul⟨U+3164⟩",
 		"unassigned\u0378":      "unassigned⟨U+0378⟩",
+		" two words ":           "⟨space⟩two words⟨space⟩",
+		"  ":                    "⟨space⟩⟨space⟩",
 		"�":                     "�",
 	} {
 		assert.Equal(t, want, visible(in, longTitle), "%q", in)
