@@ -105,7 +105,7 @@ func (s *parquetScan) newPass() (*parquetPass, error) {
 		p.spaces = append(p.spaces, &parquet.Workspace{})
 	}
 	perRow := max(bytes/s.file.Rows, 8*int64(len(p.readers)), 1)
-	p.rows = int(max(1, min(parquetRows, int64(s.o.block)*parquetBlocks/perRow)))
+	p.rows = int(max(1, min(parquetRows, s.file.Rows, int64(s.o.block)*parquetBlocks/perRow)))
 	return p, nil
 }
 
