@@ -18,6 +18,8 @@ const (
 	// the range within has to fit into the whole for them to be left out: else a single outlier hides all the rest.
 	tailShare = 0.005
 	tailRoom  = 2.5
+	// drawable is the greatest number that is drawn.
+	drawable = 1e300
 )
 
 // histogram is one distribution, or a reference and a window over the same bars.
@@ -39,13 +41,17 @@ type tick struct {
 	Text   string
 }
 
-// drawn gives a histogram of one or two columns of numbers or times; nil where there is nothing to draw.
+// drawn gives a histogram of one or two columns of numbers or times; nil where there is nothing to draw, or numbers so
+// large that a few bars of their width are none any more.
 func drawn(ref, cur *profile.Column) *histogram {
 	sides := [2][]profile.Bucket{bucketsOf(ref), bucketsOf(cur)}
 	if len(sides[0]) == 0 && len(sides[1]) == 0 {
 		return nil
 	}
 	low, high := spanned(sides)
+	if max(math.Abs(low), math.Abs(high)) > drawable {
+		return nil
+	}
 	instants := isTime(ref) || isTime(cur)
 	start, step, n := scale(low, high, instants, isWhole(ref) && isWhole(cur))
 	h := &histogram{Paired: cur != nil, Width: n}
@@ -119,13 +125,10 @@ func tail(side []profile.Bucket, share float64) float64 {
 // of a second, minute, hour, day or week, so that the labels below are round numbers.
 func scale(low, high float64, instants, whole bool) (start, step float64, n int) {
 	width := (high - low) / bins
-	switch {
-	case math.IsInf(width, 0): // the range of float64 doesn't fit into one
-		return low / 2, high/bins - low/bins, bins
-	case width <= 0 || low+width == low:
+	if width <= 0 || low+width == low { // one value, or as good as one
 		step = 1
-		if size := math.Abs(low); size >= 1<<52 || size < 1e-4 {
-			step = max(size, 1)
+		if size := math.Abs(low); size >= 1<<52 || (size < 1e-4 && size > 0) {
+			step = size
 		}
 		return low - 1.5*step, step, 3
 	}

@@ -63,6 +63,9 @@ func columnsOf(p *profile.Profile) columnsView {
 	return v
 }
 
+// tooLarge stands where drawn gives nothing for a column with values.
+const tooLarge = "The numbers are too large to be drawn."
+
 func cardOf(i int, c *profile.Column) columnCard {
 	card := columnCard{ID: "p" + strconv.Itoa(i+1), Name: name(c.Name), Kind: c.Kind, Stats: statsOf(c)}
 	switch {
@@ -74,7 +77,10 @@ func cardOf(i int, c *profile.Column) columnCard {
 			card.Empty = "Too many different values to count each."
 		}
 	default:
-		card.Histogram = drawn(c, nil)
+		if card.Histogram = drawn(c, nil); card.Histogram == nil {
+			card.Empty = tooLarge
+			return card
+		}
 		card.Histogram.Label = fmt.Sprintf("Histogram of %s: %s values from %s to %s, average %s", card.Name.Text, count(c.Count),
 			quantity(c, c.Numbers.Min).Text, quantity(c, c.Numbers.Max).Text, quantity(c, c.Numbers.Mean).Text)
 	}

@@ -258,7 +258,10 @@ func (d DriftPage) card(id string, c drift.ColumnResult, beside []drift.ColumnRe
 	}
 	card.Legend = legend{names: d.names()}
 	if c.Type == drift.Numeric && ref.Numbers != nil && cur.Numbers != nil && !(asCategories(ref) && asCategories(cur)) {
-		card.Histogram = drawn(ref, cur)
+		if card.Histogram = drawn(ref, cur); card.Histogram == nil {
+			card.Empty = tooLarge
+			return card
+		}
 		card.Histogram.Label = fmt.Sprintf("Histograms of %s. %s: average %s. %s: average %s.", card.Name.Text,
 			d.names().RefName, quantity(ref, ref.Numbers.Mean).Text, d.names().CurName, quantity(cur, cur.Numbers.Mean).Text)
 		card.Legend.Marks = card.Histogram.MarkRef != "" || card.Histogram.MarkCur != ""
