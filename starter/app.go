@@ -66,9 +66,15 @@ func (g *globalFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&g.as, "as", "", "your name in decisions and the ledger: cli:NAME (LEANLOOP_USER; default: the system's user)")
 }
 
-func (g *globalFlags) check() error {
-	switch g.format {
-	case formatTable, formatJSON, formatYAML:
+// moreFormats annotates a command with a value of -o that it takes beside the usual ones.
+const moreFormats = "formats"
+
+// check refuses what no command takes. more is a format that this one does; "": none.
+func (g *globalFlags) check(more string) error {
+	switch {
+	case g.format == formatTable || g.format == formatJSON || g.format == formatYAML || (more != "" && g.format == more):
+	case more != "":
+		return usagef("-o %q: want table, json, yaml or %s", g.format, more)
 	default:
 		return usagef("-o %q: want table, json or yaml", g.format)
 	}

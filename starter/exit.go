@@ -9,6 +9,7 @@ import (
 	"github.com/leanloop/leanloop/activities"
 	"github.com/leanloop/leanloop/internal/approval"
 	"github.com/leanloop/leanloop/internal/dataset"
+	"github.com/leanloop/leanloop/internal/dataset/suite"
 	"github.com/leanloop/leanloop/internal/registry"
 	"github.com/leanloop/leanloop/internal/spec"
 )
@@ -39,6 +40,7 @@ func exitCode(err error) int {
 	}{
 		{exitUsage, isA[*usageError]},
 		{exitUsage, isA[*spec.Invalid]},
+		{exitUsage, isA[*suite.Invalid]},
 		{exitGate, isA[*checkError]},
 		{exitGate, isA[*driftError]},
 		{exitGate, isA[*dataset.ContractError]},

@@ -30,32 +30,35 @@ func checkPage(path string) error {
 	return nil
 }
 
-// writePage writes a report where path says; "" is nowhere. A file appears when it is whole, and not at all where
-// draw fails.
-func writePage(path string, draw func(io.Writer) error) error {
+// writePage writes the report that --html asks for.
+func writePage(path string, draw func(io.Writer) error) error { return writeFile("--html", path, draw) }
+
+// writeFile writes what a flag asks for where its path says; "" is nowhere. A file appears when it is whole, and not at
+// all where draw fails.
+func writeFile(flag, path string, draw func(io.Writer) error) error {
 	if path == "" {
 		return nil
 	}
 	if stat, err := os.Stat(path); err == nil && !stat.Mode().IsRegular() { // /dev/stdout, a pipe
-		return fillPage(path, os.O_WRONLY, draw)
+		return fillFile(flag, path, os.O_WRONLY, draw)
 	}
 	part := fmt.Sprintf("%s.part-%d", path, os.Getpid())
-	if err := fillPage(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, draw); err != nil {
+	if err := fillFile(flag, part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, draw); err != nil {
 		return errors.Join(err, removed(part))
 	}
 	if err := os.Rename(part, path); err != nil {
-		return errors.Join(fmt.Errorf("--html: %w", err), removed(part))
+		return errors.Join(fmt.Errorf("%s: %w", flag, err), removed(part))
 	}
 	return nil
 }
 
-func fillPage(path string, flags int, draw func(io.Writer) error) error {
+func fillFile(flag, path string, flags int, draw func(io.Writer) error) error {
 	f, err := os.OpenFile(path, flags, 0o666)
 	if err != nil {
-		return fmt.Errorf("--html: %w", err)
+		return fmt.Errorf("%s: %w", flag, err)
 	}
 	if err = draw(f); err != nil {
-		err = fmt.Errorf("--html %s: %w", path, err)
+		err = fmt.Errorf("%s %s: %w", flag, path, err)
 	}
 	return errors.Join(err, f.Close())
 }

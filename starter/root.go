@@ -25,7 +25,7 @@ Exit codes: 0 ok, 1 error, 2 usage or invalid spec, 3 gate or validation failed,
 	root.SetOut(a.out)
 	root.SetErr(a.errOut)
 	a.flags.register(root.PersistentFlags())
-	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.flags.check() }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.flags.check(cmd.Annotations[moreFormats]) }
 	root.AddCommand(
 		newInit(a, runInit),
 		newSchema(a, runSchema),

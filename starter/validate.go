@@ -2,46 +2,95 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/leanloop/leanloop/internal/dataset"
+	"github.com/leanloop/leanloop/internal/dataset/suite"
 	"github.com/leanloop/leanloop/internal/spec"
 )
+
+// formatGX is the shape in which Great Expectations states results.
+const formatGX = "gx"
 
 // validateOptions are starter validate's.
 type validateOptions struct {
 	*app
-	file string
-	data string
+	file         string // a spec
+	suite        string // a suite of Great Expectations, instead of the spec's
+	data         string
+	input        string // the data's format; "": the spec's, or by its name
+	html         string
+	failedRows   string
+	contractOnly bool
 }
+
+const validateHelp = `Check a spec, and with --data a file against its contract and expectations, without any server: what an ingest would
+accept or refuse. --suite checks against a suite of Great Expectations (1.x or older JSON) instead of the spec's, or
+without any spec. Data is CSV (plain, gzip, zstd) or Parquet: a path, an s3:// URL, or - for standard input.
+
+The file is read once, in memory that doesn't grow with it, and every broken rule is named with column, value, limit and
+rows. A rule of severity warn is shown and fails nothing. Rows that keep a spec's contract are then prepared as training
+would, which reads the file again and holds it in memory; --contract-only spares that.
+
+-o gx prints the result in the shape of Great Expectations: an outcome for each rule and expectation.
+
+Exit code 2: the spec or the suite is invalid. 3: the file breaks the contract, or can't be trained on.`
 
 func newValidate(a *app, run func(context.Context, *validateOptions) error) *cobra.Command {
 	o := &validateOptions{app: a}
 	cmd := &cobra.Command{
 		Use: "validate -f model.yaml [--data FILE]", Short: "Check a spec, and a data file against it, offline", Args: cobra.NoArgs,
-		Long: `Check a spec, and with --data a file against its contract, without any server.
-
-Exit code 2: the spec is invalid. 3: the file breaks the contract, or can't be trained on.`,
+		Long: validateHelp,
+		Example: `  starter validate -f model.yaml
+  starter validate -f model.yaml --data sales.csv.gz --html report.html
+  starter validate --suite expectations.json --data sales.parquet -o gx
+  starter validate -f model.yaml --data sales.csv --failed-rows bad.csv`,
+		Annotations: map[string]string{moreFormats: formatGX},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.file == "" {
-				return usagef("which spec? -f model.yaml")
+			if err := o.check(); err != nil {
+				return err
 			}
 			return run(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().StringVarP(&o.file, "file", "f", "", "the spec")
-	cmd.Flags().StringVar(&o.data, "data", "", "a data file to hold against the contract")
+	f := cmd.Flags()
+	f.StringVarP(&o.file, "file", "f", "", "the spec")
+	f.StringVar(&o.suite, "suite", "", "a suite of Great Expectations to hold the data to, instead of the spec's")
+	f.StringVar(&o.data, "data", "", "a data file to hold against the contract")
+	f.StringVar(&o.input, "format", "", formatFlag)
+	f.BoolVar(&o.contractOnly, "contract-only", false, "don't try whether the rows can be trained on, which takes memory for all of them")
+	f.StringVar(&o.failedRows, "failed-rows", "", fmt.Sprintf("write the first %d rows that break each rule to this CSV file, with what they break", failedKeep))
+	f.StringVar(&o.html, "html", "", pageFlag)
 	return cmd
+}
+
+// check refuses what no file could make right.
+func (o *validateOptions) check() error {
+	switch {
+	case o.file == "" && o.suite == "":
+		return usagef("which spec? -f model.yaml; or --suite expectations.json --data FILE")
+	case o.file == "" && o.data == "":
+		return usagef("--suite: which data? --data FILE")
+	case o.data == "" && (o.html != "" || o.failedRows != "" || o.flags.format == formatGX):
+		return usagef("--html, --failed-rows and -o gx are about data: --data FILE")
+	}
+	if o.failedRows != "" && o.failedRows == o.data {
+		return usagef("--failed-rows %s: that is the data", o.failedRows)
+	}
+	return checkPage(o.html)
 }
 
 // validated is the result.
 type validated struct {
-	File     string         `json:"file"`
+	File     string         `json:"file,omitempty"`
+	Suite    string         `json:"suite,omitempty"` // file of the suite that the command line names
 	Valid    bool           `json:"valid"`
 	Model    string         `json:"model,omitempty"`
 	Digest   string         `json:"digest,omitempty"`
@@ -57,38 +106,89 @@ type checkedData struct {
 	SHA256   string            `json:"sha256,omitempty"`
 	Rows     int               `json:"rows"`
 	Ignored  []string          `json:"ignored_columns,omitempty"` // that the contract doesn't list
-	Failures []dataset.Failure `json:"failures,omitempty"`
+	Failures []dataset.Failure `json:"failures,omitempty"`        // warnings, too
+	Suite    *suite.Result     `json:"suite,omitempty"`           // in the shape of Great Expectations
+	gx       *suite.Result     // the contract's rules and the suite's expectations, for -o gx
+}
+
+// blocking is how many failures refuse the file.
+func (c *checkedData) blocking() int {
+	n := 0
+	for _, f := range c.Failures {
+		if f.Severity == dataset.SeverityBlock {
+			n++
+		}
+	}
+	return n
 }
 
 func runValidate(ctx context.Context, o *validateOptions) error {
-	out := validated{File: o.file}
-	m, err := spec.Load(o.file)
+	out := validated{File: o.file, Suite: o.suite, Valid: true}
+	m, err := o.load()
 	if invalid, ok := errors.AsType[*spec.Invalid](err); ok && o.flags.format != formatTable {
-		out.Problems = invalid.Problems
+		out.Valid, out.Problems = false, invalid.Problems
 		return errors.Join(err, o.print(out, nil))
 	}
 	if err != nil {
 		return err
 	}
-	out.Valid, out.Model, out.Warnings = true, m.Metadata.Name, m.Warnings()
-	if out.Digest, err = m.Digest(); err != nil {
-		return err
+	if o.file != "" {
+		out.Model, out.Warnings = m.Metadata.Name, m.Warnings()
+		if out.Digest, err = m.Digest(); err != nil {
+			return err
+		}
 	}
 	if o.flags.format == formatTable {
 		o.warn(out.Warnings)
 	}
+	override, err := o.readSuite()
+	if err != nil {
+		return err
+	}
 	if o.data != "" {
-		if out.Data, err = o.check(ctx, m); err != nil {
+		if out.Data, err = o.checkData(ctx, m, override); err != nil {
 			return err
 		}
 	}
-	if err := o.print(out, func(p *page) { validatedTable(p, out) }); err != nil {
+	if err := o.printValidated(out, override); err != nil {
 		return err
 	}
 	if out.Data != nil && !out.Data.OK {
-		return &checkError{name: o.data, failures: len(out.Data.Failures)}
+		return &checkError{name: out.Data.File, failures: out.Data.blocking()}
 	}
 	return nil
+}
+
+// load is the spec; without one, nothing but defaults.
+func (o *validateOptions) load() (*spec.Model, error) {
+	if o.file == "" {
+		return spec.Defaults(), nil
+	}
+	return spec.Load(o.file)
+}
+
+// readSuite is the suite that the command line names; nil: none.
+func (o *validateOptions) readSuite() (*suite.Suite, error) {
+	if o.suite == "" {
+		return nil, nil
+	}
+	src, err := os.ReadFile(o.suite)
+	if err != nil {
+		return nil, usagef("--suite: %w", err)
+	}
+	return suite.Parse(o.suite, src)
+}
+
+func (o *validateOptions) printValidated(v validated, s *suite.Suite) error {
+	if o.flags.format == formatGX {
+		doc, err := json.MarshalIndent(v.Data.gx, "", "  ")
+		if err != nil {
+			return fmt.Errorf("result as %s: %w", formatGX, err)
+		}
+		_, err = fmt.Fprintln(o.out, string(doc))
+		return err
+	}
+	return o.print(v, func(p *page) { validatedTable(p, v, s) })
 }
 
 // warn says what is allowed but may not be meant.
@@ -98,52 +198,13 @@ func (a *app) warn(warnings []string) {
 	}
 }
 
-// check reads the file as an ingest would, and prepares its rows as training would.
-func (o *validateOptions) check(ctx context.Context, m *spec.Model) (*checkedData, error) {
-	f, err := os.Open(o.data)
-	if err != nil {
-		return nil, usagef("--data: %w", err)
+func validatedTable(p *page, v validated, s *suite.Suite) {
+	if v.File != "" {
+		p.line("%s: model %s is valid, digest %s", v.File, v.Model, short(v.Digest))
 	}
-	defer func() { _ = f.Close() }()
-	table, info, report, err := dataset.Read(ctx, f, dataset.ReadOptions{Name: o.data, Format: m.Data.Format, Contract: m.Data.Contract})
-	out := &checkedData{File: o.data, SHA256: info.SHA256, Rows: info.Rows, Ignored: info.Ignored}
-	if broken, ok := errors.AsType[*dataset.FormatError](err); ok {
-		if report != nil {
-			out.Failures = report.Failures
-		}
-		out.Failures = append(out.Failures, formatFailure(broken))
-		return out, nil
+	if s != nil {
+		p.line("%s: suite %s is valid, %d expectations", v.Suite, oneLine(first(s.Name, "without a name")), len(s.Expectations))
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", o.data, err)
-	}
-	contract := spec.Contract{}
-	if m.Data.Contract != nil {
-		contract = *m.Data.Contract
-	}
-	report.Merge(dataset.Check(table, contract, m.Data.Expectations, o.now(), m.Data.Time))
-	out.Failures, out.OK = report.Failures, report.OK()
-	if !out.OK {
-		return out, nil
-	}
-	if err := usable(o.app, table, m.Data); err != nil {
-		out.OK = false
-		out.Failures = append(out.Failures, usableFailure(err))
-	}
-	return out, nil
-}
-
-// usable says what keeps rows that keep the contract from being trained on.
-func usable(a *app, t *dataset.Table, d spec.Data) error {
-	if _, err := dataset.FeatureColumns(t, d); err != nil {
-		return err
-	}
-	_, err := dataset.Prepare(t, d, a.now())
-	return err
-}
-
-func validatedTable(p *page, v validated) {
-	p.line("%s: model %s is valid, digest %s", v.File, v.Model, short(v.Digest))
 	if v.Data == nil {
 		return
 	}
@@ -151,44 +212,42 @@ func validatedTable(p *page, v validated) {
 		p.line("columns that the contract doesn't list, and are ignored: %s", oneLine(strings.Join(v.Data.Ignored, ", ")))
 	}
 	if v.Data.OK {
-		p.line("%s: %d rows keep the contract, sha256 %s", v.Data.File, v.Data.Rows, short(v.Data.SHA256))
+		kept := "keep the contract"
+		if v.File == "" {
+			kept = "are as expected"
+		}
+		p.line("%s: %d rows %s, sha256 %s", oneLine(v.Data.File), v.Data.Rows, kept, short(v.Data.SHA256))
 	}
 	failuresTable(p, v.Data.Failures)
 }
 
-// failuresTable draws what is wrong with a file.
+// failuresTable draws what is wrong with a file, and what is only noted.
 func failuresTable(p *page, failures []dataset.Failure) {
 	if len(failures) == 0 {
 		return
 	}
-	t := newTable("COLUMN", "RULE", "OBSERVED", "WANT", "ROWS", "FIRST ROWS").alignRight(4)
+	header := []string{"COLUMN", "RULE", "OBSERVED", "WANT", "ROWS", "FIRST ROWS"}
+	mixed := slices.ContainsFunc(failures, func(f dataset.Failure) bool { return f.Severity != dataset.SeverityBlock })
+	if mixed {
+		header = slices.Insert(header, 0, "SEVERITY")
+	}
+	t := newTable(header...).alignRight(len(header) - 2)
 	for _, f := range failures {
-		rows, firstRows := "-", make([]string, len(f.First))
+		rows, firstRows, tone := "-", make([]string, len(f.First)), toneBad
 		if f.Rows > 0 {
 			rows = fmt.Sprint(f.Rows)
 		}
 		for i, r := range f.First {
 			firstRows[i] = fmt.Sprint(r)
 		}
-		t.add(first(f.Column, "-"), f.Rule, cell{text: clip(f.Observed, 60), tone: toneBad}, clip(f.Limit, 60), rows, strings.Join(firstRows, " "))
+		if f.Severity != dataset.SeverityBlock {
+			tone = toneWarn
+		}
+		row := []any{first(clip(f.Column, 60), "-"), f.Rule, cell{text: clip(f.Observed, 100), tone: tone}, clip(f.Limit, 60), rows, strings.Join(firstRows, " ")}
+		if mixed {
+			row = slices.Insert(row, 0, any(cell{text: f.Severity, tone: tone}))
+		}
+		t.add(row...)
 	}
 	p.table(t)
-}
-
-// formatFailure is a file that isn't a table, as one more failed check.
-func formatFailure(e *dataset.FormatError) dataset.Failure {
-	f := dataset.Failure{Column: e.Column, Rule: e.Rule, Observed: e.Observed, Limit: e.Limit, Severity: dataset.SeverityBlock}
-	if e.Line > 0 {
-		f.Observed = fmt.Sprintf("line %d: %s", e.Line, e.Observed)
-	}
-	return f
-}
-
-// usableFailure is rows that can't be used as the spec asks, as one more failed check.
-func usableFailure(err error) dataset.Failure {
-	f := dataset.Failure{Rule: "usable", Observed: err.Error(), Limit: "rows that can be trained on", Severity: dataset.SeverityBlock}
-	if bad, ok := errors.AsType[*dataset.DataError](err); ok {
-		f.Column, f.Rule, f.Observed, f.Limit = bad.Column, bad.Rule, bad.Observed, bad.Limit
-	}
-	return f
 }
