@@ -158,7 +158,12 @@ type point struct{ x, y, weight float64 }
 // violators algorithm (Barlow et al., Statistical Inference under Order Restrictions, 1972), knots as
 // sklearn.isotonic.IsotonicRegression(out_of_bounds="clip") keeps them.
 func Isotonic(scores, y []float64) Curve {
-	points := merged(scores, y)
+	return isotonic(scores, y, byScore(scores, y), nil)
+}
+
+// isotonic is Isotonic of rows in the order of byScore, without those that skip names; nil: all of them.
+func isotonic(scores, y []float64, order []int, skip []bool) Curve {
+	points := merged(scores, y, order, skip)
 	// Blocks so far, each with its mean and how many points it took in.
 	type block struct {
 		sum, weight float64
@@ -188,15 +193,23 @@ func Isotonic(scores, y []float64) Curve {
 	return c
 }
 
-// merged are the rows by score, those of one score as one with their mean.
-func merged(scores, y []float64) []point {
+// byScore are the row numbers, ascending by score.
+func byScore(scores, y []float64) []int {
 	order := make([]int, len(scores))
 	for i := range order {
 		order[i] = i
 	}
 	slices.SortFunc(order, func(a, b int) int { return cmp.Or(cmp.Compare(scores[a], scores[b]), cmp.Compare(y[a], y[b])) })
+	return order
+}
+
+// merged are the rows in the order of byScore, those of one score as one with their mean.
+func merged(scores, y []float64, order []int, skip []bool) []point {
 	var out []point
 	for _, i := range order {
+		if skip != nil && skip[i] {
+			continue
+		}
 		if n := len(out); n > 0 && scores[i]-out[n-1].x < sameScore {
 			out[n-1].y += y[i]
 			out[n-1].weight++
@@ -223,23 +236,22 @@ func worthCalibrating(scores, is []float64, source *rand.Rand) bool {
 	if len(class[0]) < 2 || len(class[1]) < 2 {
 		return false
 	}
+	order, judges := byScore(scores, is), make([]bool, len(scores))
 	var before, after, truth []float64
 	for range calibrationSplits {
-		var learnX, learnY []float64
-		for y, rows := range class {
+		clear(judges)
+		for _, rows := range class {
 			source.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
-			test := min(max(1, int(math.Round(calibrationTest*float64(len(rows))))), len(rows)-1)
-			for k, row := range rows {
-				if k < test {
-					before, truth = append(before, scores[row]), append(truth, float64(y))
-					continue
-				}
-				learnX, learnY = append(learnX, scores[row]), append(learnY, float64(y))
+			n := min(max(1, int(math.Round(calibrationTest*float64(len(rows))))), len(rows)-1)
+			for _, row := range rows[:n] {
+				judges[row] = true
 			}
 		}
-		curve := Isotonic(learnX, learnY)
-		for _, score := range before[len(after):] {
-			after = append(after, curve.At(score))
+		curve := isotonic(scores, is, order, judges)
+		for row := range scores {
+			if judges[row] {
+				before, after, truth = append(before, scores[row]), append(after, curve.At(scores[row])), append(truth, is[row])
+			}
 		}
 	}
 	return calibrationError(before, truth) > calibrationError(after, truth)
@@ -247,7 +259,7 @@ func worthCalibrating(scores, is []float64, source *rand.Rand) bool {
 
 // calibrationError is the expected calibration error: the mean difference of probability and outcome over bins of
 // equally many rows (Naeini, Cooper & Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian Binning, 2015).
-// Rows of one probability stay in the order they were drawn in.
+// Rows of one probability stay in the order in which they came, which says nothing of their outcomes.
 func calibrationError(p, y []float64) float64 {
 	order := make([]int, len(p))
 	for i := range order {
