@@ -1,6 +1,8 @@
 package dataset
 
 import (
+	"cmp"
+	"math"
 	"slices"
 
 	"github.com/leanloop/leanloop/internal/spec"
@@ -10,14 +12,17 @@ import (
 // file are there, with values of their types. It pins what should never change without a person noticing and no
 // more: any column may have nulls, new ones are ignored, ranges and values are left to drift, and an integer is
 // declared a number, since a month of whole degrees says nothing about the next.
-func InferContract(t *Table) spec.Contract {
-	c := spec.Contract{Columns: make([]spec.ColumnRule, len(t.Columns))}
-	for i := range t.Columns {
-		kind := t.Columns[i].Kind
-		if kind == Integer {
-			kind = Number
+func InferContract(t *Table) spec.Contract { return ContractOf(rulesOf(t)) }
+
+// ContractOf is InferContract from what a scan found: Info.Columns.
+func ContractOf(columns []spec.ColumnRule) spec.Contract {
+	c := spec.Contract{Columns: make([]spec.ColumnRule, len(columns))}
+	for i, column := range columns {
+		kind := column.Type
+		if kind == Integer.String() {
+			kind = Number.String()
 		}
-		c.Columns[i] = spec.ColumnRule{Name: t.Columns[i].Name, Type: kind.String(), Nullable: true}
+		c.Columns[i] = spec.ColumnRule{Name: column.Name, Type: kind, Nullable: true}
 	}
 	return c
 }
@@ -35,17 +40,52 @@ func Describe(t *Table) []spec.ColumnRule {
 		}
 		nulls := c.Nulls()
 		rules[i] = spec.ColumnRule{Name: c.Name, Type: kind.String(), Nullable: nulls > 0}
-		profile := profileColumn(c, ProfileOptions{Top: maxCategories})
-		rules[i].Unique = nulls == 0 && c.Len() > 1 && profile.Distinct == c.Len()
-		if n := profile.Numbers; n != nil && kind != Boolean {
-			rules[i].Min, rules[i].Max = &n.Min, &n.Max
+		seen := c.seen()
+		rules[i].Unique = nulls == 0 && c.Len() > 1 && seen.distinct == c.Len()
+		if seen.low <= seen.high && kind != Boolean {
+			rules[i].Min, rules[i].Max = &seen.low, &seen.high
 		}
-		if kind == Category {
-			for _, v := range profile.Top {
-				rules[i].Values = append(rules[i].Values, v.Value)
-			}
-			slices.Sort(rules[i].Values)
+		if kind == Category && seen.distinct <= maxCategories {
+			rules[i].Values = seen.names
 		}
 	}
 	return rules
+}
+
+// seen is what values of a column there are.
+type seen struct {
+	distinct  int
+	low, high float64  // of numbers; high < low: none
+	names     []string // of categories and text, sorted
+}
+
+// seen looks at every value.
+func (c *Column) seen() seen {
+	s := seen{low: math.Inf(1), high: math.Inf(-1)}
+	switch {
+	case c.Kind.coded():
+		taken := make([]bool, len(c.Dict))
+		for _, code := range c.Codes {
+			if code >= 0 && !taken[code] {
+				taken[code] = true
+				s.names = append(s.names, c.Dict[code])
+			}
+		}
+		slices.Sort(s.names)
+		s.distinct = len(s.names)
+	case c.Kind == Timestamp:
+		s.distinct = len(sortedSet(slices.DeleteFunc(slices.Clone(c.Times), func(at int64) bool { return at == NullTime })))
+	default:
+		numbers := sortedSet(slices.DeleteFunc(slices.Clone(c.Floats), math.IsNaN))
+		if s.distinct = len(numbers); s.distinct > 0 {
+			s.low, s.high = numbers[0], numbers[s.distinct-1]
+		}
+	}
+	return s
+}
+
+// sortedSet sorts values and drops those that repeat.
+func sortedSet[T cmp.Ordered](values []T) []T {
+	slices.Sort(values)
+	return slices.Compact(values)
 }
