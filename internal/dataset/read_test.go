@@ -407,5 +407,13 @@ func BenchmarkRead(b *testing.B) {
 				b.ReportMetric(float64(table.Rows), "rows/op")
 			}
 		})
+		b.Run(name+"/scanned", func(b *testing.B) {
+			b.SetBytes(int64(text.Len()))
+			b.ReportAllocs()
+			for b.Loop() {
+				_, _, err := Scan(b.Context(), Bytes(text.Bytes()), ReadOptions{Name: "f.csv", Contract: c, Workers: 1}, nobody{})
+				require.NoError(b, err)
+			}
+		})
 	}
 }

@@ -12,8 +12,10 @@ type parser struct {
 	names  []*interner // per column of the file; nil where its values are no names
 	tens   tens
 	floats tenPowers
-	simple int  // bytes up to which a row can't pass a limit
-	strict bool // read every row with the cutter; for tests
+
+	leading [8]uint64 // the least number of so many digits without a leading zero; 0 has one digit
+	simple  int       // bytes up to which a row can't pass a limit
+	strict  bool      // read every row with the cutter; for tests
 }
 
 func newParser(name string, limits Limits, header []string) *parser {
@@ -23,6 +25,7 @@ func newParser(name string, limits Limits, header []string) *parser {
 		simple: min(limits.Row, limits.Cell),
 	}
 	p.tens, p.floats = powersOfTen()
+	copy(p.leading[2:], p.tens[1:])
 	return p
 }
 
@@ -171,8 +174,8 @@ func (p *parser) row(lanes []lane, b []byte, at, row int) int {
 	return at
 }
 
-// short reads a number of at most 7 characters before the point and 7 digits behind it: its mantissa is exact, so
-// that one division rounds it as strconv.ParseFloat does. -1: the cell is another.
+// short reads a number of at most 7 characters before the point. With at most 7 digits behind it, its mantissa is
+// exact, so that one division rounds it as strconv.ParseFloat does. -1: the cell is another.
 //
 // What comes next waits for where this one ends, so that is found with as little arithmetic as can be: most columns
 // have a fixed number of digits behind the point, and a branch on the last one's number is predicted where adding
@@ -190,7 +193,7 @@ func (p *parser) short(l *lane, b []byte, at, row int) int {
 	}
 	end := at + n
 	m := firstDigits(w, n)
-	if l.infer && n > 1+sign && m < p.tens[n-1-sign] {
+	if l.infer && m < p.leading[n-sign] {
 		return -1 // a leading zero
 	}
 	c := at8(b, end)
@@ -203,7 +206,10 @@ func (p *parser) short(l *lane, b []byte, at, row int) int {
 	}
 	w = load(b, end+1) ^ zeros
 	k := leading(notDigits(w))
-	if k > 7 || k == 0 {
+	if k > 7 {
+		return p.long(l, b, end+1, row, m, n, sign)
+	}
+	if k == 0 {
 		return -1
 	}
 	if k != l.fraction {
@@ -214,6 +220,34 @@ func (p *parser) short(l *lane, b []byte, at, row int) int {
 		return -1
 	}
 	l.floats[row] = signed(float64(int64(m*p.tens[k]+firstDigits(w, k)))/p.floats[k], sign)
+	return end
+}
+
+// long is short for a number with more digits behind its point, which is at b[at-1:], as programs write float64s: at
+// most 19 with the n that are before it and make m.
+func (p *parser) long(l *lane, b []byte, at, row int, m uint64, n, sign int) int {
+	m = m*p.tens[8] + eight(load(b, at)^zeros)
+	w := load(b, at+8) ^ zeros
+	k := leading(notDigits(w))
+	digits := 8 + k
+	if k == 8 {
+		m = m*p.tens[8] + eight(w)
+		w = load(b, at+16) ^ zeros
+		k = leading(notDigits(w))
+		digits += k
+	}
+	if n-sign+digits > 19 {
+		return -1
+	}
+	if k > 0 {
+		m = m*p.tens[k] + firstDigits(w, k)
+	}
+	end := at + digits
+	if c := at8(b, end); c != ',' && c != '\n' && c != '\r' {
+		return -1
+	}
+	d := decimalText{mantissa: m, fraction: digits, negative: sign == 1}
+	l.floats[row] = d.value(&p.tens, &p.floats)
 	return end
 }
 
