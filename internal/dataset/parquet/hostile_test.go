@@ -246,11 +246,12 @@ func TestFilesThatAreCutOffAreRefused(t *testing.T) {
 }
 
 func TestFilesWithFlippedBitsDontPanic(t *testing.T) {
+	stride := 5
+	if testing.Short() {
+		stride = 53
+	}
 	for name, b := range seeds(t) {
-		for at := range b {
-			if at%7 != 0 && at < len(b)*3/4 { // the footer whole: that is where most can go wrong
-				continue
-			}
+		for at := 0; at < len(b); at += stride {
 			flipped := bytes.Clone(b)
 			flipped[at] ^= byte(1 << (at % 8))
 			_, err := readAll(flipped, hostileLimits())
