@@ -47,6 +47,11 @@ func TestAProfileIsReadAsItWasWritten(t *testing.T) {
 	first, err := json.Marshal(p)
 	require.NoError(t, err)
 	assert.True(t, bytes.Equal(first, again), "the same profile is the same bytes")
+	value, err := json.Marshal(*p)
+	require.NoError(t, err)
+	assert.True(t, bytes.Equal(first, value), "a pointer or not")
+	var c Column
+	require.EqualError(t, json.Unmarshal([]byte(`{"name":"x"}`), &c), "profile: a column can be read with its profile only")
 	empty := build(t, Options{}, tableOf(numbers("x"), names("c")))
 	assert.Equal(t, empty, roundTrip(t, empty))
 }

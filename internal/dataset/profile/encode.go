@@ -52,7 +52,7 @@ type sketchJSON struct {
 }
 
 // MarshalJSON writes the profile. The same profile is always the same bytes.
-func (p *Profile) MarshalJSON() ([]byte, error) {
+func (p Profile) MarshalJSON() ([]byte, error) {
 	out := profileJSON{Version: p.Version, Rows: p.Rows, Top: p.top, Columns: make([]columnJSON, len(p.Columns))}
 	for i := range p.Columns {
 		out.Columns[i] = p.Columns[i].stored()
