@@ -59,9 +59,6 @@ func dataFormat(flag, name, format string) (string, error) {
 	if name == standardInput {
 		return "", usagef("%sstandard input has no name to tell its format by: --format csv, csv.gz, csv.zst or parquet", of(flag))
 	}
-	if strings.HasSuffix(strings.ToLower(name), ".pq") { // as some tools name them
-		return dataset.Parquet, nil
-	}
 	format, err := dataset.FormatOf(name)
 	if err != nil {
 		return "", usagef("%s%s: the name doesn't end with .csv, .csv.gz, .csv.zst or .parquet: say which it is by --format", of(flag), name)

@@ -120,6 +120,8 @@ func TestSessionOfDrift(t *testing.T) {
 	require.Equal(t, exitGate, with("-f", "model.yaml", "--max-share", "0.4", "--exclude", "pays"))
 	require.Equal(t, exitFailure, with("--min-rows", "100"), "too few rows are neither drift nor none")
 	require.Equal(t, exitOK, w.starter("drift", "--reference", "jan.csv", "--current", "jan.csv", "--columns", "age", "-o", "json"))
+	w.file(dir, "unlabelled.csv", columnsCSV("age,plan", 60, func(i int) string { return fmt.Sprintf("%d,%s", 20+i%23, []string{"basic", "gold", "basic"}[i%3]) }))
+	require.Equal(t, exitOK, w.starter("drift", "--reference", "jan.csv", "--current", "unlabelled.csv", "-f", "model.yaml"), "a window has no target yet")
 	w.golden("drift")
 	requirePage(t, "drift.html", "feb.csv", "age")
 }

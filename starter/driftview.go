@@ -28,7 +28,7 @@ type driftView struct {
 	AbsentReference []string   `json:"absent_reference,omitempty"`
 	AbsentCurrent   []string   `json:"absent_current,omitempty"`
 	LeftOut         []leftOut  `json:"left_out,omitempty"`
-	Notes           []leftOut  `json:"notes,omitempty"`
+	Notes           []leftOut  `json:"notes,omitempty"` // columns that may not have been compared as what they are
 	Reference       fileView   `json:"reference"`
 	Current         fileView   `json:"current"`
 }
@@ -61,10 +61,18 @@ type driftRow struct {
 }
 
 func newDriftView(r drift.Result, ref, cur sideFile, c *choice) driftView {
+	notes, extra := c.notes, []drift.ColumnResult(nil)
+	for _, column := range r.Extra {
+		if column.Type == "" { // one side has no such column
+			notes = append(notes, leftOut{Column: column.Name, Reason: column.Problem})
+			continue
+		}
+		extra = append(extra, column)
+	}
 	return driftView{
-		Columns: driftRows(r.Columns), Extra: driftRows(r.Extra), Drifted: r.Drifted, Share: r.Share, DatasetDrift: r.Alert,
+		Columns: driftRows(r.Columns), Extra: driftRows(extra), Drifted: r.Drifted, Share: r.Share, DatasetDrift: r.Alert,
 		Reason: r.Reason, Inconclusive: r.Inconclusive, MaxPSI: r.MaxPSI, MaxPSIColumn: r.MaxPSIColumn,
-		AbsentReference: r.AbsentReference, AbsentCurrent: r.AbsentCurrent, LeftOut: c.left, Notes: c.notes,
+		AbsentReference: r.AbsentReference, AbsentCurrent: r.AbsentCurrent, LeftOut: c.left, Notes: notes,
 		Reference: fileView{File: ref.name, SHA256: ref.info.SHA256, Rows: r.ReferenceRows},
 		Current:   fileView{File: cur.name, SHA256: cur.info.SHA256, Rows: r.CurrentRows},
 	}
