@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -49,7 +50,7 @@ func suiteOf(i int, r *suite.Result) suiteView {
 func outcomeOf(o suite.Outcome) suiteRow {
 	column := columnOf(o.Config.Kwargs)
 	row := suiteRow{
-		Chip: chip{good, "Met"}, Type: clipped(strings.ReplaceAll(strings.TrimPrefix(o.Config.Type, "expect_"), "_", " "), longText),
+		Chip: chip{good, "Met"}, Type: clipped(expectationName(o.Config.Type), longText),
 		Column: name(column), Whole: column == "", Want: askedFor(o.Config.Kwargs), Observed: observed(o),
 	}
 	row.Type.Title = visible(o.Config.Type, longTitle)
@@ -92,7 +93,8 @@ func columnOf(kwargs suite.Kwargs) string {
 // askedFor are an expectation's other arguments.
 func askedFor(kwargs suite.Kwargs) words {
 	var asked []string
-	for _, key := range slices.Sorted(maps.Keys(kwargs)) {
+	keys := slices.SortedFunc(maps.Keys(kwargs), func(a, b string) int { return cmp.Compare(beside(a), beside(b)) })
+	for _, key := range keys {
 		if kwargs[key] != nil && !strings.HasPrefix(key, "column") {
 			asked = append(asked, strings.ReplaceAll(key, "_", " ")+" "+spelled(kwargs[key]))
 		}
@@ -102,6 +104,9 @@ func askedFor(kwargs suite.Kwargs) words {
 	}
 	return clipped(strings.Join(asked, ", "), longText/2)
 }
+
+// beside sorts a maximum behind its minimum.
+func beside(key string) string { return strings.Replace(key, "max_", "min_~", 1) }
 
 // observed is what was found instead: why it couldn't be judged, a number, or some of the unexpected values.
 func observed(o suite.Outcome) words {

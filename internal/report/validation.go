@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -138,6 +139,12 @@ func failureOf(f dataset.Failure, rows int64) failureRow {
 		Chip: chip{warn, "Warning"}, Column: name(f.Column), Whole: f.Column == "", Rule: ruleName(f.Rule), Code: name(f.Rule),
 		Observed: clipped(f.Observed, longText), Limit: clipped(f.Limit, longText),
 	}
+	if x, err := strconv.ParseFloat(f.Observed, 64); err == nil {
+		row.Observed = number(x)
+	}
+	if isExpectation(f.Rule) { // its own name stands beside it
+		row.Limit = clipped(strings.TrimPrefix(f.Limit, expectationName(f.Rule)+" "), longText)
+	}
 	if f.Severity == dataset.SeverityBlock {
 		row.Chip = chip{bad, "Blocks"}
 	}
@@ -209,60 +216,4 @@ func advice(failures []dataset.Failure) []words {
 		out = append(out, words{Text: say})
 	}
 	return append(out, words{Text: "Then land the corrected file again: it is judged anew, under its own SHA-256."})
-}
-
-// hint is what to do about a broken rule.
-func hint(rule string) string {
-	switch rule {
-	case dataset.RuleMissing:
-		return "A column is missing: was it renamed, or left out of the export? If it is gone for good, mark it optional in the contract."
-	case dataset.RuleUnexpected:
-		return "A column isn't in the contract: add it there, leave it out of the file, or make the contract open (strict: false)."
-	case dataset.RuleType:
-		return "Values aren't of their declared type: look at the first rows named; often it is a unit, a word for a missing value, or a decimal comma."
-	case dataset.RuleNull:
-		return "Values are missing where none may be: ask the source for them, or allow nulls in the contract if a model can live with them."
-	case dataset.RuleMin, dataset.RuleMax, dataset.RuleValues, dataset.RulePattern:
-		return "Values are outside of what was agreed: repair them at the source, or widen the contract if they are right."
-	case dataset.RuleUnique:
-		return "Rows repeat a value that should be there once: was the file put together from overlapping exports?"
-	case dataset.RuleRows:
-		return "The number of rows isn't what was agreed: was the export cut short, or run twice?"
-	case dataset.RuleFreshness:
-		return "The newest event is too old: the source may have stopped, or sent an old file."
-	case dataset.RuleContract:
-		return "The contract itself can't be held: correct it; no file can pass."
-	}
-	return "Repair the rows that are named, at the source."
-}
-
-// ruleName is a rule in words; expectations of suites are their own name.
-func ruleName(rule string) string {
-	switch rule {
-	case dataset.RuleMissing:
-		return "The column is there"
-	case dataset.RuleUnexpected:
-		return "No other columns"
-	case dataset.RuleType:
-		return "Type"
-	case dataset.RuleNull:
-		return "No missing values"
-	case dataset.RuleMin:
-		return "Least value"
-	case dataset.RuleMax:
-		return "Greatest value"
-	case dataset.RuleValues:
-		return "Allowed values"
-	case dataset.RulePattern:
-		return "Pattern"
-	case dataset.RuleUnique:
-		return "Each value once"
-	case dataset.RuleRows:
-		return "Number of rows"
-	case dataset.RuleFreshness:
-		return "Freshness"
-	case dataset.RuleContract:
-		return "The contract can be held"
-	}
-	return ""
 }

@@ -176,6 +176,31 @@ func TestAProfileSaysWhatIsWorthALook(t *testing.T) {
 	assert.Equal(t, unknown, profileVerdict(nil).State)
 }
 
+func TestAFailedExpectationIsNotToldTwice(t *testing.T) {
+	row := failureOf(dataset.Failure{
+		Rule: "expect_column_mean_to_be_between", Column: "delay", Severity: "warn",
+		Observed: "21.727786554326837", Limit: `column mean to be between {"max_value":10}`,
+	}, 100)
+	assert.Equal(t, "Expectation", row.Rule)
+	assert.Equal(t, `{"max_value":10}`, row.Limit.Text)
+	assert.Equal(t, words{Text: "21.73", Title: "21.727786554326837"}, row.Observed)
+	assert.Equal(t, `"-40"`, failureOf(dataset.Failure{Rule: dataset.RuleMin, Observed: `"-40"`}, 100).Observed.Text, "a cell stays as it is")
+}
+
+// Every rule that the data set's package names has words of its own.
+func TestEveryRuleHasAName(t *testing.T) {
+	for _, rule := range []string{
+		dataset.RuleEmpty, dataset.RuleHeader, dataset.RuleFields, dataset.RuleQuotes, dataset.RuleEncoding, dataset.RuleTruncated, dataset.RuleLimit,
+		dataset.RuleMissing, dataset.RuleUnexpected, dataset.RuleType, dataset.RuleNull, dataset.RuleMin, dataset.RuleMax, dataset.RuleValues,
+		dataset.RulePattern, dataset.RuleUnique, dataset.RuleRepeatedID, dataset.RuleRows, dataset.RuleFreshness, dataset.RuleContract,
+		dataset.RuleColumn, dataset.RuleNoRows, dataset.RuleOneClass, dataset.RuleSplit,
+	} {
+		assert.NotEmpty(t, ruleName(rule), rule)
+		assert.NotEqual(t, hint("another"), hint(rule), rule)
+	}
+	assert.Empty(t, ruleName("another"))
+}
+
 func TestExpectationsSayWhatWasAskedForAndFound(t *testing.T) {
 	three, none, half := int64(3), int64(0), 50.0
 	why := "column \"x\" isn't in the table"
