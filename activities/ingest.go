@@ -6,15 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/leanloop/leanloop/internal/dataset"
+	"github.com/leanloop/leanloop/internal/dataset/profile"
+	"github.com/leanloop/leanloop/internal/dataset/suite"
 	"github.com/leanloop/leanloop/internal/objectstore"
 	"github.com/leanloop/leanloop/internal/spec"
+	"github.com/leanloop/leanloop/internal/timeseries"
 )
 
 // maxFailures bounds what an ingest carries through history; the manifest has them all.
@@ -36,15 +37,19 @@ type IngestOutput struct {
 	Rows     int               `json:"rows"`
 	From     time.Time         `json:"from"`
 	To       time.Time         `json:"to"`
-	Failures []dataset.Failure `json:"failures,omitempty"` // the first of each kind, bounded
-	Problem  string            `json:"problem,omitempty"`  // the file can't be read at all
-	Gone     bool              `json:"gone,omitempty"`     // the object isn't there any more, as Problem says: there is nothing to decide on
-	Contract string            `json:"contract,omitempty"` // key of the inferred contract, where the spec has none
+	Failures []dataset.Failure `json:"failures,omitempty"` // that refuse it: the first of each kind, bounded
+	Warnings []dataset.Failure `json:"warnings,omitempty"` // that are only noted, bounded
+	// Validation is the key of what each rule found, in the shape of Great Expectations.
+	Validation string `json:"validation,omitempty"`
+	Problem    string `json:"problem,omitempty"`  // the file can't be read at all
+	Gone       bool   `json:"gone,omitempty"`     // the object isn't there any more, as Problem says: there is nothing to decide on
+	Contract   string `json:"contract,omitempty"` // key of the inferred contract, where the spec has none
 }
 
 // Ingester takes landed objects into the data set.
 type Ingester struct {
-	Lake *Lake
+	Lake    *Lake
+	Metrics timeseries.Writer // nil: none is configured
 }
 
 // fileManifest describes a stored file: datasets/<dataset>/<sha256>/manifest.json.
@@ -56,10 +61,11 @@ type fileManifest struct {
 	To       time.Time         `json:"to"`
 	Source   string            `json:"source"`
 	Failures []dataset.Failure `json:"failures,omitempty"`
+	Warnings []dataset.Failure `json:"warnings,omitempty"`
 }
 
-// Ingest streams the object once: hash, parse, check, and a copy below its digest. What is wrong with the file is in the
-// result, not in the error: it is refused, not retried.
+// Ingest streams the object once, whatever its size: copy, hash, parse, check and profile; then the copy is stored below
+// its digest. What is wrong with the file is in the result, not in the error: it is refused, not retried.
 func (i *Ingester) Ingest(ctx context.Context, in IngestInput) (IngestOutput, error) {
 	m, err := i.Lake.Spec(ctx, in.Model, in.Spec)
 	if err != nil {
@@ -76,20 +82,19 @@ func (i *Ingester) Ingest(ctx context.Context, in IngestInput) (IngestOutput, er
 		return IngestOutput{}, err
 	}
 	defer remove()
-	spool, err := os.Create(filepath.Join(dir, "data"))
-	if err != nil {
-		return IngestOutput{}, err
-	}
-	defer func() { _ = spool.Close() }()
 
-	file := ingested{spec: m, contract: contract, out: IngestOutput{Object: in.Object}}
-	if err := i.read(ctx, &file, spool, h.note); err != nil {
+	file := ingested{spec: m, contract: contract, dir: dir, out: IngestOutput{Object: in.Object}}
+	defer file.close()
+	if err := i.read(ctx, &file, h.note); err != nil {
 		return IngestOutput{}, err
 	}
 	if file.out.Problem == "" {
-		if err := i.store(ctx, &file, spool); err != nil {
+		if err := i.store(ctx, &file); err != nil {
 			return IngestOutput{}, err
 		}
+	}
+	if !file.out.Gone {
+		writePoints(ctx, i.Metrics, file.points(in.Model))
 	}
 	return file.bounded(), nil
 }
@@ -98,13 +103,27 @@ func (i *Ingester) Ingest(ctx context.Context, in IngestInput) (IngestOutput, er
 type ingested struct {
 	spec     *spec.Model
 	contract *spec.Contract // nil: the file will be the first, and is held to what the spec names
-	table    *dataset.Table
+	dir      string         // for temporary files
+	copy     *dataset.Spool // nil: nothing was read
+	landed   time.Time
+
+	columns  []spec.ColumnRule
+	profile  *profile.Profile
+	result   *suite.Result
 	failures []dataset.Failure
+	warnings []dataset.Failure
 	out      IngestOutput
 }
 
-// read parses the object while it is spooled, and checks it.
-func (i *Ingester) read(ctx context.Context, f *ingested, spool io.Writer, note func(any)) error {
+// close removes the copy.
+func (f *ingested) close() {
+	if f.copy != nil {
+		_ = f.copy.Close()
+	}
+}
+
+// read opens the object, and reads it.
+func (i *Ingester) read(ctx context.Context, f *ingested, note func(any)) error {
 	o := f.out.Object
 	body, info, err := i.Lake.Landing.Bucket(o.Bucket).Get(ctx, o.Key)
 	if errors.Is(err, objectstore.ErrNotFound) {
@@ -120,10 +139,24 @@ func (i *Ingester) read(ctx context.Context, f *ingested, spool io.Writer, note 
 		f.out.Problem = fmt.Sprintf("%s was overwritten since it landed (%s, now %s); the newer one is a trigger of its own", o.URL(), o.ETag, info.ETag)
 		return nil
 	}
-	table, read, report, err := dataset.Read(ctx, io.TeeReader(body, spool), dataset.ReadOptions{
-		Name: o.Key, Format: f.spec.Data.Format, Contract: f.contract,
+	f.landed = o.Modified
+	if f.landed.IsZero() {
+		f.landed = info.Modified
+	}
+	f.copy = dataset.Spooled(body, f.dir)
+	return f.scan(ctx, note)
+}
+
+// scan parses, checks and profiles the rows in one pass.
+func (f *ingested) scan(ctx context.Context, note func(any)) error {
+	o, d := f.out.Object, f.spec.Data
+	held := dataset.CheckOptions{Contract: f.contract, Expectations: d.Expectations, Landed: f.landed, Time: d.Time, ID: d.ID, TempDir: f.dir}
+	checker, builder := dataset.NewChecker(held), profile.NewBuilder(profile.Options{})
+	defer func() { _ = checker.Close() }()
+	read, report, err := dataset.Scan(ctx, f.copy, dataset.ReadOptions{
+		Name: o.Key, Format: d.Format, Contract: f.contract, TempDir: f.dir,
 		Progress: func(rows int, _ int64) { note(reading{File: o.Key, Rows: rows}) },
-	})
+	}, dataset.Visitors(checker, builder))
 	f.out.SHA256, f.out.Bytes, f.out.Rows = read.SHA256, read.Bytes, read.Rows
 	if bad, ok := errors.AsType[*dataset.FormatError](err); ok {
 		f.out.Problem = bad.Error()
@@ -132,25 +165,27 @@ func (i *Ingester) read(ctx context.Context, f *ingested, spool io.Writer, note 
 	if err != nil {
 		return fmt.Errorf("read %s: %w", o.URL(), err)
 	}
-	f.table = table
-	landed := o.Modified
-	if landed.IsZero() {
-		landed = info.Modified
+	f.columns = read.Columns
+	if f.profile, err = builder.Profile(); err != nil {
+		return fmt.Errorf("profile of %s: %w", o.URL(), err)
 	}
-	f.check(report, landed)
+	checker.Header(read.Header)
+	found, err := checker.Report()
+	if err != nil {
+		return fmt.Errorf("check %s: %w", o.URL(), err)
+	}
+	report.Merge(found)
+	if f.contract == nil {
+		report.Merge(&dataset.Report{Failures: missingRoles(read.Columns, f.spec)})
+	}
+	f.judge(report, held, checker)
 	return nil
 }
 
-// check holds the rows to the contract and to what the spec needs of them.
-func (f *ingested) check(report *dataset.Report, landed time.Time) {
-	contract := spec.Contract{}
-	if f.contract != nil {
-		contract = *f.contract
-	}
-	report.Merge(dataset.Check(f.table, contract, f.spec.Data.Expectations, landed, f.spec.Data.Time))
-	if f.contract == nil {
-		report.Merge(&dataset.Report{Failures: missingRoles(f.table, f.spec)})
-	}
+// judge sorts what was found by what it does, and finds when the events were.
+func (f *ingested) judge(report *dataset.Report, held dataset.CheckOptions, checker *dataset.Checker) {
+	f.result = report.SuiteResult(held)
+	f.warnings = report.Warnings()
 	for _, failure := range report.Failures {
 		if failure.Severity == dataset.SeverityBlock {
 			f.failures = append(f.failures, failure)
@@ -160,20 +195,24 @@ func (f *ingested) check(report *dataset.Report, landed time.Time) {
 	if column == "" || len(f.failures) > 0 {
 		return
 	}
-	from, to, err := dataset.EventRange(f.table, column)
+	from, to, err := checker.Events()
 	switch {
 	case err != nil:
 		f.out.Problem = err.Error()
 	case from.IsZero():
-		f.out.Problem = fmt.Sprintf("column %s: none of %d rows has an event time", column, f.table.Rows)
+		f.out.Problem = fmt.Sprintf("column %s: none of %d rows has an event time", column, f.out.Rows)
 	default:
 		f.out.From, f.out.To = from, to
 	}
 }
 
-// missingRoles are the columns that the spec names and the table lacks. A data set without a contract is held to its
+// missingRoles are the columns that the spec names and the file lacks. A data set without a contract is held to its
 // first file's columns for ever: without its target among them, nothing could ever be trained.
-func missingRoles(t *dataset.Table, m *spec.Model) []dataset.Failure {
+func missingRoles(columns []spec.ColumnRule, m *spec.Model) []dataset.Failure {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = c.Name
+	}
 	roles := []struct{ field, column string }{
 		{"data.id", m.Data.ID}, {"data.time", m.Data.Time}, {"data.target", m.Data.Target}, {"data.group", m.Data.Group},
 	}
@@ -185,10 +224,10 @@ func missingRoles(t *dataset.Table, m *spec.Model) []dataset.Failure {
 	}
 	var failures []dataset.Failure
 	for _, r := range roles {
-		if _, ok := t.Column(r.column); r.column != "" && !ok {
+		if r.column != "" && !slices.Contains(names, r.column) {
 			failures = append(failures, dataset.Failure{
 				Column: r.column, Rule: dataset.RuleMissing, Severity: dataset.SeverityBlock,
-				Observed: "columns " + strings.Join(t.Names(), ", "), Limit: "a column " + r.column + ", since " + r.field + " names it",
+				Observed: "columns " + strings.Join(names, ", "), Limit: "a column " + r.column + ", since " + r.field + " names it",
 			})
 		}
 	}
@@ -199,31 +238,41 @@ func missingRoles(t *dataset.Table, m *spec.Model) []dataset.Failure {
 func (f *ingested) bounded() IngestOutput {
 	out := f.out
 	out.Problem = clip(out.Problem, maxText)
-	for _, failure := range f.failures[:min(len(f.failures), maxFailures)] {
+	out.Failures, out.Warnings = boundedFailures(f.failures), boundedFailures(f.warnings)
+	return out
+}
+
+func boundedFailures(all []dataset.Failure) []dataset.Failure {
+	var out []dataset.Failure
+	for _, failure := range all[:min(len(all), maxFailures)] {
 		failure.Column, failure.Observed, failure.Limit = clip(failure.Column, maxCell), clip(failure.Observed, maxCell), clip(failure.Limit, maxCell)
-		out.Failures = append(out.Failures, failure)
+		out = append(out, failure)
 	}
 	return out
 }
 
-// store keeps the bytes, their profile and their manifest; the manifest comes last.
-func (i *Ingester) store(ctx context.Context, f *ingested, spool io.ReadSeeker) error {
+// store keeps the bytes, what was found in them and their manifest; the manifest comes last.
+func (i *Ingester) store(ctx context.Context, f *ingested) error {
 	prefix := datasetPrefix(f.spec.Metadata.Name, f.out.SHA256)
-	if _, err := spool.Seek(0, io.SeekStart); err != nil {
+	stored, err := f.copy.Open()
+	if err != nil {
 		return err
 	}
-	_, err := i.Lake.Store.Create(ctx, prefix+"data", spool, f.out.Bytes)
+	defer func() { _ = stored.Close() }()
+	seeker, ok := stored.(io.ReadSeeker)
+	if !ok {
+		return fmt.Errorf("copy of %s: a %T can't be read again", f.out.Object.URL(), stored)
+	}
+	_, err = i.Lake.Store.Create(ctx, prefix+"data", seeker, f.out.Bytes)
 	if err != nil && !errors.Is(err, objectstore.ErrExists) {
 		return err
 	}
-	if len(f.failures) == 0 {
-		if err := i.describe(ctx, f, prefix); err != nil {
-			return err
-		}
+	if err := i.describe(ctx, f, prefix); err != nil {
+		return err
 	}
 	raw, err := json.Marshal(fileManifest{
 		SHA256: f.out.SHA256, Bytes: f.out.Bytes, Rows: f.out.Rows, From: f.out.From, To: f.out.To, Source: f.out.Object.URL(),
-		Failures: f.failures,
+		Failures: f.failures, Warnings: f.warnings,
 	})
 	if err != nil {
 		return err
@@ -231,18 +280,26 @@ func (i *Ingester) store(ctx context.Context, f *ingested, spool io.ReadSeeker) 
 	return create(ctx, i.Lake.Store, prefix+"manifest.json", raw)
 }
 
-// describe keeps the profile of a file that passed, and the contract that it would pin.
+// describe keeps what there is to say of the file: what each rule found, and of one that passed its profile and the
+// contract that it would pin. A page for people belongs here.
 func (i *Ingester) describe(ctx context.Context, f *ingested, prefix string) error {
-	profile, err := json.Marshal(dataset.NewProfile(f.table, dataset.ProfileOptions{}))
+	var err error
+	if f.out.Validation, _, err = putJSON(ctx, i.Lake.Store, prefix+"validation-", f.result); err != nil {
+		return err
+	}
+	if len(f.failures) > 0 {
+		return nil
+	}
+	raw, err := json.Marshal(f.profile)
 	if err != nil {
 		return err
 	}
-	if err := create(ctx, i.Lake.Store, prefix+"profile.json", profile); err != nil {
+	if err := create(ctx, i.Lake.Store, prefix+"profile.json", raw); err != nil {
 		return err
 	}
 	if f.contract != nil {
 		return nil
 	}
-	f.out.Contract, _, err = putJSON(ctx, i.Lake.Store, prefix+"contract-", dataset.InferContract(f.table))
+	f.out.Contract, _, err = putJSON(ctx, i.Lake.Store, prefix+"contract-", dataset.ContractOf(f.columns))
 	return err
 }

@@ -87,7 +87,7 @@ func TestIngestTwiceIsIngestOnce(t *testing.T) {
 	again, retaken := w.ingest(o)
 	require.Equal(t, taken, retaken)
 	require.Len(t, w.index().Files, 1)
-	again.Contract = first.Contract // pinned by now
+	again.Contract, again.Validation = first.Contract, first.Validation // pinned by now, and held to
 	require.Equal(t, first, again)
 }
 
@@ -169,7 +169,7 @@ func TestAnObjectThatIsGoneIsNotDecidedOn(t *testing.T) {
 func TestAStoreThatIsAwayIsAskedAgain(t *testing.T) {
 	w := newWorld(t)
 	o := w.land("2013-01.csv", flights(january, 60, 1))
-	for _, failing := range []string{"/data", "/manifest.json", "/profile.json", "/contract-"} {
+	for _, failing := range []string{"/data", "/manifest.json", "/profile.json", "/contract-", "/validation-"} {
 		w.lake.Store = objectstore.NewFaulty(w.store, func(op, key string) objectstore.Fault {
 			if op == "create" && strings.Contains(key, failing) {
 				return objectstore.FailBefore

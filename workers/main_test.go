@@ -124,6 +124,7 @@ func TestMetricsAreWhereInfluxDBIs(t *testing.T) {
 	require.Nil(t, h.monitors.Metrics)
 	h, err = newActivities(parse(t, nil, "--influx", "http://127.0.0.1:1"), store, objectstore.NewMemoryBuckets(), nil, silent)
 	require.NoError(t, err)
+	require.NotNil(t, h.ingester.Metrics)
 	require.NotNil(t, h.measurer.Metrics)
 	require.NotNil(t, h.monitors.Metrics)
 	_, err = newActivities(parse(t, nil, "--influx", "::"), store, objectstore.NewMemoryBuckets(), nil, silent)

@@ -127,7 +127,7 @@ func newActivities(c *config, store objectstore.Store, landing objectstore.Bucke
 		if err != nil {
 			return nil, err
 		}
-		h.measurer.Metrics, h.monitors.Metrics = metrics, metrics
+		h.ingester.Metrics, h.measurer.Metrics, h.monitors.Metrics = metrics, metrics, metrics
 	}
 	return h, nil
 }

@@ -253,7 +253,7 @@ func TestAReportInTheShapeOfGreatExpectations(t *testing.T) {
 	}
 	require.Equal(t, []string{"warning expect_column_values_to_not_be_null", "warning expect_column_values_to_be_between",
 		"critical expect_table_columns_to_match_set", "warning expect_column_max_to_be_between"}, failed)
-	require.Equal(t, 11, got.Statistics.Evaluated)
+	require.Equal(t, 13, got.Statistics.Evaluated)
 	raw, err := json.Marshal(got.Results[3])
 	require.NoError(t, err)
 	require.JSONEq(t, `{"success": false, "expectation_config": {"type": "expect_column_values_to_be_between", "kwargs": {"column": "n", "min_value": 0}, "meta": {}, "severity": "warning"},

@@ -83,7 +83,7 @@ func number(columnType string, v float64) any {
 	if columnType == "boolean" {
 		return v != 0
 	}
-	return v
+	return finite(v)
 }
 
 // text is the value at row as patterns see it.
