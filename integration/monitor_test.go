@@ -57,8 +57,10 @@ func driftedFeatures(t *testing.T, m *model) []string {
 	t.Helper()
 	found := map[string]bool{}
 	err := m.Store.List(t.Context(), "monitor/"+m.name+"/drift/", func(i objectstore.Info) error {
-		if !strings.HasSuffix(i.Key, ".json") {
-			return nil // the page of a window lies beside its result
+		result, isPage := strings.CutSuffix(i.Key, ".html")
+		if isPage {
+			_, err := m.Store.Stat(t.Context(), result+".json")
+			return err // the page of a window lies beside its result
 		}
 		raw, _, err := objectstore.ReadAll(t.Context(), m.Store, i.Key, 1<<20)
 		if err != nil {
@@ -82,6 +84,7 @@ func driftedFeatures(t *testing.T, m *model) []string {
 }
 
 func TestPredictionsThatComeTrueLessOftenRetrain(t *testing.T) {
+	began := time.Now()
 	m := newModel(t, shared(t), "fading", func(m *spec.Model) {
 		q := &m.Monitor.Quality
 		q.Every, q.Window, q.Metric, q.MinRows = spec.Duration(2*time.Second), spec.Duration(5*time.Minute), "accuracy", 200
@@ -101,6 +104,18 @@ func TestPredictionsThatComeTrueLessOftenRetrain(t *testing.T) {
 	r := m.result(t, 3)
 	require.Equal(t, activities.TriggerQuality, r.Trigger)
 	require.Equal(t, 1, m.head(t).Champion)
+	// The inputs are what they were, so the estimate is too: only labels tell that they mean something else.
+	testkit.Until(t, "points of quality in InfluxDB", stageLimit, func() (bool, any) {
+		rows, err := m.Series.Sum(t.Context(), timeseries.Query{
+			Measurement: "leanloop_quality", Tags: map[string]string{"model": m.name, "metric": "accuracy"}, Start: began, Stop: time.Now().Add(time.Second),
+		})
+		if err != nil || len(rows) != 1 || rows[0].Fields["alert"] < 1 {
+			return false, rows
+		}
+		f := rows[0].Fields
+		checks := f["estimated_rows"] / 300 // each of all predictions
+		return f["observed"] < 0.5*checks && f["estimated"] > 0.6*checks, f
+	})
 }
 
 func TestSchedulesBecomeWhatTheSpecAsksFor(t *testing.T) {
