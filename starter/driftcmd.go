@@ -34,7 +34,7 @@ type driftOptions struct {
 
 const driftHelp = `Say whether the rows of one file come from the same distribution as those of another, column by column, without
 any server. CSV (plain, gzip, zstd) or Parquet: a path, an s3:// URL, or - for standard input. Both files are read at
-the same time and held in memory, some 8 bytes a value.
+the same time and held in memory, some 30 bytes a value.
 
 Each column is compared by the test that suits its values and the reference's size, with PSI beside it; --method takes
 one test for every column that it suits, or all of them, a row each. docs/drift.md defines the tests, the choice and
