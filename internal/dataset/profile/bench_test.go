@@ -1,8 +1,10 @@
 package profile
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -103,4 +105,39 @@ func rulesOf(t *dataset.Table) []spec.ColumnRule {
 		rules[i] = spec.ColumnRule{Name: t.Columns[i].Name, Type: t.Columns[i].Kind.String()}
 	}
 	return rules
+}
+
+// nothing is a visitor that looks at no row.
+type nothing struct{}
+
+func (nothing) Begin([]spec.ColumnRule) error { return nil }
+func (nothing) Rows(dataset.Chunk) error      { return nil }
+
+// BenchmarkScan is a whole pass over CSV of 20 columns, on one thread, without and with a profile.
+func BenchmarkScan(b *testing.B) {
+	const rows, columns = 200_000, 20
+	r := rand.New(rand.NewPCG(1, 2))
+	var csv []byte
+	for j := range columns {
+		csv = fmt.Appendf(csv, "c%d,", j)
+	}
+	csv[len(csv)-1] = '\n'
+	for range rows {
+		for range columns {
+			csv = append(strconv.AppendFloat(csv, r.NormFloat64(), 'f', 7, 64), ',')
+		}
+		csv[len(csv)-1] = '\n'
+	}
+	for name, visitor := range map[string]func() dataset.Visitor{
+		"alone":   func() dataset.Visitor { return nothing{} },
+		"profile": func() dataset.Visitor { return NewBuilder(Options{Workers: 1}) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				_, _, err := dataset.Scan(b.Context(), dataset.Bytes(csv), dataset.ReadOptions{Name: "x.csv", Workers: 1}, visitor())
+				require.NoError(b, err)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*rows*columns), "ns/number")
+		})
+	}
 }

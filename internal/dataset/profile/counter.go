@@ -15,6 +15,7 @@ type counter struct {
 	shift     uint
 	used      int
 	slots     []slot // a power of 2
+	spare     []slot // what is moved while the table is rebuilt
 	registers []byte // nil at shift 0
 }
 
@@ -40,10 +41,13 @@ func newCounter(l limits) *counter {
 
 // clear empties the counter and gives it that many slots.
 func (c *counter) clear(slots int) {
-	c.slots, c.used = make([]slot, slots), 0
-	for i := range c.slots {
-		c.slots[i].bucket = noBucket
+	if len(c.slots) != slots {
+		c.slots = make([]slot, slots)
 	}
+	for i := range c.slots {
+		c.slots[i] = slot{bucket: noBucket}
+	}
+	c.used = 0
 }
 
 // most is how many buckets the counter takes.
@@ -105,7 +109,7 @@ func (c *counter) makeRoom() bool {
 			c.rebuild(len(c.slots), 1)
 		}
 	case 3*c.used > 2*len(c.slots): // a smaller table, searched twice now and then, beats one that leaves the cache
-		c.rebuild(2*len(c.slots), 0)
+		c.rebuild(4*len(c.slots), 0)
 	default:
 		return false
 	}
@@ -114,17 +118,19 @@ func (c *counter) makeRoom() bool {
 
 // rebuild moves the counts to a table of that many slots.
 func (c *counter) rebuild(slots int, by uint) {
-	old := c.slots
+	c.spare = c.spare[:0]
+	for _, s := range c.slots {
+		if s.bucket != noBucket {
+			c.spare = append(c.spare, slot{bucket: s.bucket >> by, count: s.count})
+		}
+	}
 	c.clear(slots)
 	c.shift += by
-	for _, s := range old {
-		if s.bucket == noBucket {
-			continue
-		}
-		to := c.find(s.bucket >> by)
+	for _, s := range c.spare {
+		to := c.find(s.bucket)
 		if to.bucket == noBucket {
 			c.used++
-			to.bucket = s.bucket >> by
+			to.bucket = s.bucket
 		}
 		to.count += s.count
 	}
