@@ -237,6 +237,9 @@ func (d DriftPage) verdict() verdict {
 		if r.Drifted == 0 {
 			v.Head = "Alert: a column's PSI is over its limit"
 		}
+		if say := falseAlarms(r.Columns); say != "" {
+			v.Say = append(v.Say, words{Text: say})
+		}
 		if told, say := d.told(); say != "" {
 			v.Say = append(v.Say, words{Text: say})
 			if !told {
@@ -249,6 +252,24 @@ func (d DriftPage) verdict() verdict {
 			Next: []words{{Text: "Nothing has to be done now. Look at the drifted columns if quality falls."}}}
 	}
 	return verdict{State: good, Head: "No drift: no column moved beyond its limit", Say: []words{reason}, Next: []words{{Text: "Nothing has to be done."}}}
+}
+
+// manyTests is the number of tests from which chance alone is likely to put one beyond its limit of 0.05.
+const manyTests = 20
+
+// falseAlarms says how many of many uncorrected p-values are under their limit where nothing drifted; "" for few.
+func falseAlarms(columns []drift.ColumnResult) string {
+	tests, expected := 0, 0.0
+	for _, c := range columns {
+		if !c.Beside && c.PValue != nil && c.PAdjusted == nil {
+			tests, expected = tests+1, expected+c.Threshold
+		}
+	}
+	if tests < manyTests {
+		return ""
+	}
+	return fmt.Sprintf("Of %s tests about %s are beyond their limit by chance alone where nothing drifted; the correction %q takes that into account.",
+		count(int64(tests)), number(math.Round(expected)).Text, drift.CorrectionBH)
 }
 
 // told is whether enough windows alert for somebody to be told, and the sentence that says so; "" without a history.

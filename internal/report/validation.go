@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -139,7 +140,7 @@ func failureOf(f dataset.Failure, rows int64) failureRow {
 		Chip: chip{warn, "Warning"}, Column: name(f.Column), Whole: f.Column == "", Rule: ruleName(f.Rule), Code: name(f.Rule),
 		Observed: clipped(f.Observed, longText), Limit: clipped(f.Limit, longText),
 	}
-	if x, err := strconv.ParseFloat(f.Observed, 64); err == nil {
+	if x, err := strconv.ParseFloat(f.Observed, 64); err == nil && !math.IsNaN(x) && !math.IsInf(x, 0) {
 		row.Observed = number(x)
 	}
 	if isExpectation(f.Rule) { // its own name stands beside it

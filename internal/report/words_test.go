@@ -224,3 +224,16 @@ func TestExpectationsSayWhatWasAskedForAndFound(t *testing.T) {
 	}, got)
 	assert.Equal(t, "50.0\u00a0%", view.Checks[2].Share.Text)
 }
+
+func TestManyTestsWithoutACorrectionAreSaidToAlarmByChance(t *testing.T) {
+	columns := make([]drift.ColumnResult, 200)
+	for i := range columns {
+		columns[i] = drift.ColumnResult{Method: drift.MethodKS, PValue: pointer(0.5), Threshold: 0.05}
+	}
+	assert.Contains(t, falseAlarms(columns), `Of 200 tests about 10 are beyond their limit by chance alone where nothing drifted; the correction "bh"`)
+	assert.Empty(t, falseAlarms(columns[:manyTests-1]))
+	for i := range columns {
+		columns[i].PAdjusted = pointer(1)
+	}
+	assert.Empty(t, falseAlarms(columns))
+}
