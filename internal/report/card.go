@@ -1,6 +1,8 @@
-// Package report writes what people read about a version: its model card.
+// Package report writes what people read: a version's model card, and pages about a checked file, the drift of a window
+// and the profile of a data set, each one HTML file that loads nothing and runs nothing.
 //
-// It is pure: the same input gives the same bytes, since a card is part of an immutable artifact.
+// It is pure: the same input gives the same bytes, since a card is part of an immutable artifact and a page is found
+// again under its name. What it is given comes from files that others made: it never becomes markup.
 package report
 
 import (
