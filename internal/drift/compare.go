@@ -87,8 +87,12 @@ func (r *Result) plan(ref, cur side, o Options) (plan, error) {
 		extra := i >= len(features)
 		switch {
 		case !inReference && !inCurrent:
-			return plan{}, fmt.Errorf("drift: feature %q is in neither table: the reference has %s; the current rows have %s",
-				name, strings.Join(ref.names, ", "), strings.Join(cur.names, ", "))
+			what := "feature"
+			if extra {
+				what = "column"
+			}
+			return plan{}, fmt.Errorf("drift: %s %q is in neither table: the reference has %s; the current rows have %s",
+				what, name, strings.Join(ref.names, ", "), strings.Join(cur.names, ", "))
 		case inReference && inCurrent:
 			p.names = append(p.names, name)
 			if !extra {
