@@ -36,7 +36,7 @@ func scanParquet(ctx context.Context, src Source, o ReadOptions, v Visitor) (inf
 	}
 	info.Bytes = stored.size
 	scan := &parquetScan{ctx: ctx, o: o, stored: stored.size}
-	err = scan.guarded(func() error { return scan.run(stored.file, v) })
+	err = scan.run(stored.file, v)
 	info.Rows, info.Header, info.Ignored, info.Columns = scan.rows, scan.plan.header, scan.plan.ignored, scan.plan.rules()
 	report.Rows = int64(info.Rows)
 	report.Failures = scan.plan.failures()
@@ -197,8 +197,11 @@ func (s *parquetScan) run(r io.ReaderAt, v Visitor) (err error) {
 		return s.empty("no bytes")
 	}
 	limits := s.o.Limits
-	s.file, err = parquet.Open(r, s.stored, parquet.Limits{
-		Rows: limits.Rows, Columns: limits.Columns, Cell: limits.Cell, Bytes: limits.Bytes, Ratio: limits.Ratio,
+	err = s.guarded(func() (err error) {
+		s.file, err = parquet.Open(r, s.stored, parquet.Limits{
+			Rows: limits.Rows, Columns: limits.Columns, Cell: limits.Cell, Bytes: limits.Bytes, Ratio: limits.Ratio,
+		})
+		return err
 	})
 	if err != nil {
 		return s.explain(err)
@@ -206,7 +209,10 @@ func (s *parquetScan) run(r io.ReaderAt, v Visitor) (err error) {
 	if s.plan, err = planParquet(s.file, s.o); err != nil {
 		return err
 	}
-	if s.file.Rows == 0 {
+	switch {
+	case len(s.file.Columns) == 0:
+		return s.empty("no columns")
+	case s.file.Rows == 0:
 		return s.empty("a schema only")
 	}
 	if cells := s.file.Rows * int64(max(1, len(s.plan.columns))); cells > limits.Bytes {

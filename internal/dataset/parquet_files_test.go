@@ -137,9 +137,11 @@ func TestParquetColumnsThatAreNoTablesAreRefusedByName(t *testing.T) {
 		all.Columns = append(all.Columns, spec.ColumnRule{Name: name, Type: "category"})
 	}
 	all.Strict = true
-	table, _, _, report, err = scanned(t, b, ReadOptions{Contract: all})
+	table, _, report, err = Read(t.Context(), bytes.NewReader(b), ReadOptions{Format: Parquet, Contract: all})
 	require.NoError(t, err)
-	require.Equal(t, []string{"n"}, table.Names())
+	require.Equal(t, []string{"tags", "place", "options", "clock", "fixed", "n"}, table.Names())
+	require.Equal(t, []string{"-", "-"}, texts(t, table, "tags"))
+	report.Merge(Check(table, *all, spec.Expectations{}, epoch, ""))
 	var got []string
 	for _, f := range report.Failures {
 		got = append(got, f.String())

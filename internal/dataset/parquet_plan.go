@@ -22,7 +22,7 @@ type parquetPlan struct {
 type parquetColumn struct {
 	name    string
 	kind    Kind
-	at      int  // its number in the file; -1: absent
+	at      int  // its number in the file; -1: nothing is read
 	infer   bool // nobody declared the kind
 	stored  storage
 	failure Failure // cells that are no value of the kind
@@ -80,7 +80,7 @@ func (p *parquetPlan) add(f *parquet.File, rule spec.ColumnRule, header []string
 		var wrong string
 		if c.stored, wrong = storageOf(&f.Columns[c.at]); wrong != "" {
 			p.refused = append(p.refused, Failure{Column: rule.Name, Rule: RuleType, Observed: wrong, Limit: wanted(kind), Severity: SeverityBlock})
-			return nil
+			c.at = -1 // null in every row, as a cell of a wrong type is
 		}
 	} else if !rule.Optional {
 		p.refused = append(p.refused, missingColumn(rule.Name, header))
