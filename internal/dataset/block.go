@@ -74,7 +74,7 @@ func (r *blockReader) next(b *block) {
 			b.long = b.buffer[:n]
 			break
 		}
-		size = 2 * max(size, n)
+		size = min(2*max(size, n), r.limit+r.size)
 	}
 	b.stored = r.stored.bytes
 	b.inspect()

@@ -13,6 +13,8 @@ type interner struct {
 	count  int
 	bytes  int    // in strings
 	chunk  uint32 // the current one's number
+	used   int    // distinct values of it
+	fresh  int    // those of them that the table didn't have
 	factor uint64 // odd, at random: nobody can write a file whose values collide
 	seed   maphash.Seed
 }
@@ -27,6 +29,16 @@ type interned struct {
 
 func newInterner() *interner {
 	return &interner{table: make([]interned, 8), factor: rand.Uint64() | 1, seed: maphash.MakeSeed()}
+}
+
+// begin starts a chunk. Where most values of the last one were new, those of the next will be too, and the table is
+// emptied instead of growing.
+func (n *interner) begin() {
+	if n.count > 1<<10 && 2*n.fresh > n.used {
+		n.forget(len(n.table))
+	}
+	n.chunk++
+	n.used, n.fresh = 0, 0
 }
 
 // hash is never 0. Short values are the most frequent, and one multiplication.
@@ -54,6 +66,7 @@ func (n *interner) code(cell []byte, hash uint64, dict *[]string) int32 {
 		e := &n.table[i]
 		if e.hash == hash && e.value == string(cell) {
 			if e.chunk != n.chunk {
+				n.used++
 				e.chunk, e.code = n.chunk, int32(len(*dict))
 				*dict = append(*dict, e.value)
 			}
@@ -75,6 +88,8 @@ func (n *interner) add(cell []byte, hash uint64, dict *[]string) int32 {
 	*dict = append(*dict, e.value)
 	n.insert(e)
 	n.count++
+	n.used++
+	n.fresh++
 	n.bytes += len(cell)
 	return code
 }

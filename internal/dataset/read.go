@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/leanloop/leanloop/internal/spec"
 )
@@ -112,75 +113,102 @@ func (r *rewound) Open() (io.ReadCloser, error) {
 // collector is a Visitor that keeps all rows.
 type collector struct {
 	rows    int
-	columns []Column
-	dicts   []*dictionary
-	codes   []int32 // of the chunk's dictionary in the column's
+	columns []kept
+}
+
+// kept is a column, in pieces of a chunk each until all are there: then each value is copied once more, where slices that
+// grow would copy it several times and end larger than it.
+type kept struct {
+	Column
+	floats [][]float64
+	codes  [][]int32
+	times  [][]int64
+	dict   *dictionary // names
+	codeOf []int32     // of the chunk's dictionary
 }
 
 // Begin starts anew.
 func (c *collector) Begin(columns []spec.ColumnRule) error {
-	*c = collector{columns: make([]Column, len(columns)), dicts: make([]*dictionary, len(columns))}
+	*c = collector{columns: make([]kept, len(columns))}
 	for i, rule := range columns {
 		kind, err := ParseKind(rule.Type)
 		if err != nil {
 			return err
 		}
-		c.columns[i] = Column{Name: rule.Name, Kind: kind}
-		c.columns[i].grow(0)
+		c.columns[i].Column = Column{Name: rule.Name, Kind: kind}
 		if kind.coded() {
-			c.dicts[i] = newDictionary()
+			c.columns[i].dict = newDictionary()
 		}
 	}
 	return nil
 }
 
-// Rows appends a copy of the rows.
+// Rows keeps a copy of the rows.
 func (c *collector) Rows(chunk Chunk) error {
 	for i := range chunk.Columns {
-		from, to := &chunk.Columns[i], &c.columns[i]
-		to.absent = from.absent
-		for row := range from.Len() {
-			if len(from.malformed) == 0 {
-				break
-			}
-			if from.malformed.has(row) {
-				to.malformed.set(c.rows + row)
-			}
-		}
-		switch {
-		case to.Kind.numeric():
-			to.Floats = append(to.Floats, from.Floats...)
-		case to.Kind.coded():
-			c.translate(i, from)
-		default:
-			to.Times = append(to.Times, from.Times...)
-		}
+		c.columns[i].add(&chunk.Columns[i], c.rows)
 	}
 	c.rows += chunk.Rows
 	return nil
 }
 
-// translate appends codes to column i, of its own dictionary.
-func (c *collector) translate(i int, from *Column) {
-	c.codes = c.codes[:0]
-	for _, value := range from.Dict {
-		c.codes = append(c.codes, c.dicts[i].codeString(value))
-	}
-	to := &c.columns[i]
-	for _, code := range from.Codes {
-		if code >= 0 {
-			code = c.codes[code]
+// add keeps a copy of a column of a chunk, of which the table has so many rows before.
+func (k *kept) add(from *Column, rows int) {
+	k.absent = from.absent
+	if len(from.malformed) > 0 {
+		for row := range from.Len() {
+			if from.malformed.has(row) {
+				k.malformed.set(rows + row)
+			}
 		}
-		to.Codes = append(to.Codes, code)
+	}
+	switch {
+	case k.Kind.numeric():
+		k.floats = append(k.floats, slices.Clone(from.Floats))
+	case !k.Kind.coded():
+		k.times = append(k.times, slices.Clone(from.Times))
+	default:
+		k.codeOf = k.codeOf[:0]
+		for _, value := range from.Dict {
+			k.codeOf = append(k.codeOf, k.dict.codeString(value))
+		}
+		codes := slices.Clone(from.Codes)
+		for row, code := range codes {
+			if code >= 0 {
+				codes[row] = k.codeOf[code]
+			}
+		}
+		k.codes = append(k.codes, codes)
 	}
 }
 
-// table is what was kept.
+// table is what was kept, which is given away.
 func (c *collector) table() *Table {
-	for i, dict := range c.dicts {
-		if dict != nil {
-			c.columns[i].Dict = dict.values
+	t := &Table{Columns: make([]Column, len(c.columns)), Rows: c.rows}
+	for i := range c.columns {
+		k := &c.columns[i]
+		t.Columns[i] = k.Column
+		column := &t.Columns[i]
+		switch {
+		case k.Kind.numeric():
+			column.Floats = joined(k.floats)
+		case k.Kind.coded():
+			column.Codes, column.Dict = joined(k.codes), k.dict.values
+		default:
+			column.Times = joined(k.times)
 		}
+		*k = kept{}
 	}
-	return &Table{Columns: c.columns, Rows: c.rows}
+	return t
+}
+
+// joined is one slice of the values of all pieces, never nil.
+func joined[T any](pieces [][]T) []T {
+	switch len(pieces) {
+	case 0:
+		return []T{}
+	case 1:
+		return pieces[0]
+	}
+	return slices.Concat(pieces...)
 }

@@ -83,7 +83,7 @@ func (p *parser) begin(c *parsed, specs []laneSpec, rows int) {
 			if p.names[i] == nil {
 				p.names[i] = newInterner()
 			}
-			p.names[i].chunk++
+			p.names[i].begin()
 			l.names = p.names[i]
 		}
 	}
