@@ -40,7 +40,7 @@ Each column is compared by the test that suits its values and the reference's si
 one test for every column that it suits, or all of them, a row each. docs/drift.md defines the tests, the choice and
 the limits. Columns that would say nothing are left out, with the reason: names of rows, row counters, a time that
 only moves on. --columns compares them all the same. With -f the columns are the model's features, of the contract's
-types, the target beside them uncounted, and the limits those of monitor.drift; flags go before it.
+types, the target beside them uncounted, and the limits those of monitor.drift, unless a flag sets them.
 
 The data set has drifted when more than --max-drifted columns have (or more than --max-share of them), or any PSI is
 over --psi. A column that one file lacks has drifted. Without a spec and either flag, all columns of a file are enough.
