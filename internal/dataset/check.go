@@ -85,7 +85,7 @@ func (k *Checker) Begin(columns []spec.ColumnRule) error {
 	}
 	k.events = newEventCheck(columns, k.o.Time)
 	if k.o.Suite != nil {
-		k.suite = expect.New(k.o.Suite, expect.Options{Limit: k.o.limit, Dir: k.o.TempDir})
+		k.suite = expect.New(k.o.Suite, expect.Options{Limit: k.o.limit, Keep: k.o.Keep, Dir: k.o.TempDir})
 		err = errors.Join(err, k.suite.Begin(expectColumns(columns)))
 	}
 	return err

@@ -13,12 +13,12 @@ type pairs struct {
 	a, b int
 }
 
-func newPairs(rule suite.Rule, at []int, columns []Column) (*pairs, error) {
+func newPairs(rule suite.Rule, at []int, columns []Column, keep int) (*pairs, error) {
 	a, b := columns[at[0]], columns[at[1]]
 	if storageOf(a.Type) != storageOf(b.Type) {
 		return nil, fmt.Errorf("column %s is %s and column %s is %s: they can't be compared", a.Name, a.Type, b.Name, b.Type)
 	}
-	return &pairs{tally: tally{rule: rule}, a: at[0], b: at[1]}, nil
+	return &pairs{tally: tally{rule: rule, keep: keep}, a: at[0], b: at[1]}, nil
 }
 
 func (p *pairs) rows(b *Batch, keep []bool) error {

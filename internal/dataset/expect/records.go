@@ -21,11 +21,11 @@ type records struct {
 }
 
 func (r *Runner) records(rule suite.Rule, at []int) (check, error) {
-	c := &records{tally: tally{rule: rule}, at: at[:len(rule.Columns)]}
+	c := &records{tally: tally{rule: rule, keep: r.o.Keep}, at: at[:len(rule.Columns)]}
 	switch rule.Type {
 	case "expect_compound_columns_to_be_unique":
 		c.hash = newHasher()
-		c.groups = spill.NewGroups(spill.Options{Limit: r.o.Limit, Keep: suite.PartialCount, Dir: r.o.Dir})
+		c.groups = spill.NewGroups(spill.Options{Limit: r.o.Limit, Keep: r.o.Keep, Dir: r.o.Dir})
 	case "expect_multicolumn_sum_to_equal":
 		c.good = func(columns []*Column, row int) bool {
 			sum := 0.0
@@ -129,9 +129,11 @@ func (r *records) finish(f *Finding) error {
 			return err
 		}
 		r.unexpected = found.Members
-		for _, row := range found.AnyFirst {
+		for i, row := range found.AnyFirst {
 			r.index = append(r.index, row.Number)
-			r.values = append(r.values, row.Text)
+			if i < suite.PartialCount {
+				r.values = append(r.values, row.Text)
+			}
 		}
 	}
 	return r.tally.finish(f)

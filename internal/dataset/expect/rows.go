@@ -33,7 +33,7 @@ const (
 // rowCheck picks the check of a rule of family Rows.
 func (r *Runner) rowCheck(rule suite.Rule, at int) (check, error) {
 	c := &rowCheck{column: at}
-	c.rule = rule
+	c.rule, c.keep = rule, r.o.Keep
 	switch rule.Type {
 	case "expect_column_values_to_not_be_null":
 		c.nulls = refuseNulls
@@ -188,6 +188,7 @@ func (k *rowCheck) close() error            { return nil }
 // tally counts elements and those that aren't as expected.
 type tally struct {
 	rule       suite.Rule
+	keep       int // rows listed
 	elements   int64
 	missing    int64 // that aren't judged
 	unexpected int64
@@ -199,9 +200,11 @@ type tally struct {
 // note counts one that isn't as expected.
 func (t *tally) note(row int64, value func() any) {
 	t.unexpected++
-	if len(t.index) < suite.PartialCount {
-		t.index = append(t.index, row)
+	if len(t.values) < suite.PartialCount {
 		t.values = append(t.values, value())
+	}
+	if len(t.index) < t.keep {
+		t.index = append(t.index, row)
 	}
 }
 
@@ -212,7 +215,7 @@ func (t *tally) finish(f *Finding) error {
 	o.Success = judged == 0 || float64(judged-t.unexpected)/float64(judged) >= t.rule.Mostly
 	found := &o.Found
 	found.ElementCount, found.UnexpectedCount = &t.elements, &t.unexpected
-	found.PartialUnexpected, found.PartialIndex = t.values, t.index
+	found.PartialUnexpected, found.PartialIndex = t.values, t.index[:min(len(t.index), suite.PartialCount)]
 	found.UnexpectedPercent = percent(t.unexpected, judged)
 	if t.whole {
 		if t.elements == 0 {

@@ -11,6 +11,7 @@ import (
 // Options bound a Runner. Zero fields take the defaults.
 type Options struct {
 	Limit int    // different values held in memory by each rule that needs all; 131,072
+	Keep  int    // rows that a finding lists; 20
 	Dir   string // for temporary files; "": the system's
 }
 
@@ -45,7 +46,10 @@ type check interface {
 }
 
 // New is a runner for a suite without problems.
-func New(s *suite.Suite, o Options) *Runner { return &Runner{suite: s, o: o} }
+func New(s *suite.Suite, o Options) *Runner {
+	o.Keep = max(o.Keep, suite.PartialCount)
+	return &Runner{suite: s, o: o}
+}
 
 // Begin says which columns will come: their names and types. Rows that came before are void.
 func (r *Runner) Begin(columns []Column) error {
@@ -92,7 +96,7 @@ func (r *Runner) checkOf(rule suite.Rule, at []int) (check, error) {
 	case suite.Aggregate:
 		return r.aggregate(rule, at[0])
 	case suite.Pairs:
-		return newPairs(rule, at, r.columns)
+		return newPairs(rule, at, r.columns, r.o.Keep)
 	case suite.Records:
 		return r.records(rule, at)
 	}

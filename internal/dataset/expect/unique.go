@@ -17,8 +17,8 @@ type uniqueCheck struct {
 }
 
 func newUniqueCheck(rule suite.Rule, at int, o Options) *uniqueCheck {
-	return &uniqueCheck{tally: tally{rule: rule}, column: at, hash: newHasher(),
-		groups: spill.NewGroups(spill.Options{Limit: o.Limit, Keep: suite.PartialCount, Dir: o.Dir})}
+	return &uniqueCheck{tally: tally{rule: rule, keep: o.Keep}, column: at, hash: newHasher(),
+		groups: spill.NewGroups(spill.Options{Limit: o.Limit, Keep: o.Keep, Dir: o.Dir})}
 }
 
 func (u *uniqueCheck) rows(b *Batch, keep []bool) error {
@@ -47,9 +47,11 @@ func (u *uniqueCheck) finish(f *Finding) error {
 		return err
 	}
 	u.unexpected = found.Members
-	for _, r := range found.AnyFirst {
+	for i, r := range found.AnyFirst {
 		u.index = append(u.index, r.Number)
-		u.values = append(u.values, back(u.typ, r.Key, r.Text))
+		if i < suite.PartialCount {
+			u.values = append(u.values, back(u.typ, r.Key, r.Text))
+		}
 	}
 	return u.tally.finish(f)
 }
@@ -67,7 +69,7 @@ type zScores struct {
 }
 
 func newZScores(rule suite.Rule, at int, o Options) *zScores {
-	return &zScores{tally: tally{rule: rule}, column: at, groups: spill.NewGroups(spill.Options{Limit: o.Limit, Dir: o.Dir})}
+	return &zScores{tally: tally{rule: rule, keep: o.Keep}, column: at, groups: spill.NewGroups(spill.Options{Limit: o.Limit, Dir: o.Dir})}
 }
 
 func (z *zScores) rows(b *Batch, keep []bool) error {
@@ -104,14 +106,16 @@ func (z *zScores) finish(f *Finding) error {
 			return
 		}
 		z.unexpected++
-		first = spill.Keep(first, spill.Row{Number: g.First, Key: g.Key}, suite.PartialCount)
+		first = spill.Keep(first, spill.Row{Number: g.First, Key: g.Key}, z.keep)
 	})
 	if err != nil {
 		return err
 	}
-	for _, r := range first {
+	for i, r := range first {
 		z.index = append(z.index, r.Number)
-		z.values = append(z.values, back(z.typ, r.Key, ""))
+		if i < suite.PartialCount {
+			z.values = append(z.values, back(z.typ, r.Key, ""))
+		}
 	}
 	return z.tally.finish(f)
 }
