@@ -267,7 +267,10 @@ func (c *Column) truncate() {
 
 // append converts a batch whose first row is the chunk's row done.
 func (r *columnReader) append(b *parquet.Batch, chunk *parquetChunk, c *Column, done int) error {
-	if b.Dict != nil && b.Dict != r.from {
+	switch {
+	case b.Dict == nil:
+		r.from, r.lut, r.used = nil, converted{}, nil // a writer that gave its dictionary up won't need it again
+	case b.Dict != r.from:
 		if err := r.look(b.Dict); err != nil {
 			return err
 		}

@@ -34,7 +34,7 @@ func (s storage) appendText(b []byte, v *parquet.Values, i int) ([]byte, cellSta
 	case formHalf:
 		return appendReal(b, half(binary.LittleEndian.Uint16(v.Bytes[i])))
 	case formDecimal:
-		return s.appendDecimal(b, v, i), cellValue
+		return s.appendDecimal(b, v, i)
 	case formText:
 		if len(v.Bytes[i]) == 0 {
 			return b, cellNull
@@ -88,14 +88,14 @@ func appendUUID(b, id []byte) []byte {
 const maxDecimal = 64
 
 // appendDecimal writes a decimal with all its digits, without zeros at the end of its fraction.
-func (s storage) appendDecimal(b []byte, v *parquet.Values, i int) []byte {
+func (s storage) appendDecimal(b []byte, v *parquet.Values, i int) ([]byte, cellState) {
 	var digits []byte
 	if n, ok := s.unscaled(v, i); ok {
 		digits = strconv.AppendInt(nil, n, 10)
 	} else {
 		raw := v.Bytes[i]
 		if len(raw) > maxDecimal {
-			return append(b, "a decimal of more than 512 bits"...)
+			return append(b, "a decimal of more than 512 bits"...), cellBad
 		}
 		n := new(big.Int).SetBytes(raw)
 		if raw[0]&0x80 != 0 {
@@ -116,7 +116,7 @@ func (s storage) appendDecimal(b []byte, v *parquet.Values, i int) []byte {
 	}
 	b = append(b, digits[:point]...)
 	if len(fraction) == 0 {
-		return b
+		return b, cellValue
 	}
-	return append(append(b, '.'), fraction...)
+	return append(append(b, '.'), fraction...), cellValue
 }

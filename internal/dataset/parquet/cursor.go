@@ -55,8 +55,9 @@ type Cursor struct {
 	levels hybrid // of the page, where the column is optional
 	values decoder
 	dict   *Values
-	dictIn buffer
-	listed int64 // what the meter knows of dict beyond its bytes
+	dictAt int64  // offset of its page's header; 0: none so far in this row group
+	dictIn buffer // the bytes of a dictionary of byte arrays
+	listed int64  // what the meter knows of dict beyond its bytes
 }
 
 // Cursor is a new cursor on a column that is flat.
@@ -71,12 +72,12 @@ func (f *File) Cursor(column int) (*Cursor, error) {
 // Close gives the pages' memory back to the file's limit.
 func (c *Cursor) Close() {
 	c.page.free(c.file.meter)
-	c.dictIn.free(c.file.meter)
 	c.forget()
 }
 
 // forget drops the dictionary.
 func (c *Cursor) forget() {
+	c.dictIn.free(c.file.meter)
 	c.file.meter.open.Add(-c.listed)
 	c.dict, c.listed = nil, 0
 }
@@ -122,14 +123,20 @@ func (c *Cursor) turn(w *Workspace) error {
 		chunk := &c.file.groups[c.group].chunks[c.column.leaf]
 		c.group++
 		c.codec, c.at, c.left = chunk.codec, chunk.start, chunk.values
+		c.dictAt = 0
 		c.forget()
 	}
+	at := c.at
 	h, err := c.header(w)
 	if err != nil {
 		return err
 	}
 	switch h.kind {
 	case dictionaryPage:
+		if c.dictAt > 0 {
+			return damaged("a second dictionary in a row group", "one")
+		}
+		c.dictAt = at
 		return c.dictionary(w, &h)
 	case dataPage, dataPageV2:
 		if int64(h.values) > c.left {
@@ -145,9 +152,6 @@ func (c *Cursor) turn(w *Workspace) error {
 
 // dictionary reads the row group's dictionary.
 func (c *Cursor) dictionary(w *Workspace, h *pageHeader) error {
-	if c.dict != nil {
-		return damaged("a second dictionary in a row group", "one")
-	}
 	if h.encoding != plain && h.encoding != plainDictionary {
 		return unsupported("a dictionary in "+h.encoding.String(), "PLAIN")
 	}
@@ -173,7 +177,22 @@ func (c *Cursor) dictionary(w *Workspace, h *pageHeader) error {
 		return err
 	}
 	c.dict = &batch.Values
+	if c.dict.Bytes == nil {
+		c.dictIn.free(c.file.meter)
+	}
 	return nil
+}
+
+// again reads the row group's dictionary once more.
+func (c *Cursor) again(w *Workspace) error {
+	at := c.at
+	c.at = c.dictAt
+	h, err := c.header(w)
+	if err == nil {
+		err = c.dictionary(w, &h)
+	}
+	c.at = at
+	return err
 }
 
 // data readies the page's levels and values.
@@ -196,7 +215,14 @@ func (c *Cursor) data(w *Workspace, h *pageHeader) error {
 	} else {
 		b = b[raw:]
 	}
-	if (h.encoding == rleDictionary || h.encoding == plainDictionary) && c.dict == nil && len(b) > 0 {
+	switch coded := h.encoding == rleDictionary || h.encoding == plainDictionary; {
+	case !coded:
+		c.forget() // writers give a dictionary up when it grows too large, and don't come back to it
+	case c.dict == nil && c.dictAt > 0:
+		if err := c.again(w); err != nil {
+			return err
+		}
+	case c.dict == nil && len(b) > 0:
 		return damaged("indexes without a dictionary", "a dictionary before them")
 	}
 	return c.values.reset(c.column, h.encoding, b, c.file.meter.limits.Cell)

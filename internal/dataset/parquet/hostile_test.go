@@ -278,3 +278,62 @@ func FuzzRead(f *testing.F) {
 		require.Less(t, got, uint64(hostileAlloc))
 	})
 }
+
+// pages is a file of one row group, of one INT64 column, whose pages are these.
+func pages(t *testing.T, rows int, of ...forgedPage) []byte {
+	t.Helper()
+	f := honest(t, rows)
+	b := []byte(magic)
+	for _, p := range of {
+		p.header.UncompressedPageSize, p.header.CompressedPageSize = int32(len(p.body)), int32(len(p.body))
+		header, err := thrift.Marshal(&thrift.CompactProtocol{}, p.header)
+		require.NoError(t, err)
+		b = append(append(b, header...), p.body...)
+	}
+	footer, err := thrift.Marshal(&thrift.CompactProtocol{}, f.meta)
+	require.NoError(t, err)
+	return withFooter(b, footer)
+}
+
+type forgedPage struct {
+	header format.PageHeader
+	body   []byte
+}
+
+// data is a page of n values.
+func data(n int, e format.Encoding, body ...byte) forgedPage {
+	return forgedPage{format.PageHeader{Type: format.DataPage, DataPageHeader: thrift.Null[format.DataPageHeader]{Valid: true,
+		V: format.DataPageHeader{NumValues: int32(n), Encoding: e, DefinitionLevelEncoding: format.RLE}}}, body}
+}
+
+func TestADictionaryIsReadAgainWhereItIsNeededAgain(t *testing.T) {
+	dictionary := forgedPage{format.PageHeader{Type: format.DictionaryPage, DictionaryPageHeader: thrift.Null[format.DictionaryPageHeader]{Valid: true,
+		V: format.DictionaryPageHeader{NumValues: 2, Encoding: format.Plain}}}, []byte{7, 0, 0, 0, 0, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0}}
+	coded := data(3, format.RLEDictionary, 1, 6, 1) // three times the second value, one bit each
+	own := data(1, format.Plain, 9, 0, 0, 0, 0, 0, 0, 0)
+	index := forgedPage{format.PageHeader{Type: format.IndexPage}, []byte("whatever")}
+	b := pages(t, 8, dictionary, coded, own, index, coded, own)
+	f, err := Open(bytes.NewReader(b), int64(len(b)), Limits{})
+	require.NoError(t, err)
+	c, err := f.Cursor(0)
+	require.NoError(t, err)
+	w := &Workspace{}
+	defer w.Close()
+	var got []int64
+	for len(got) < 8 {
+		batch, err := c.Next(w, 2)
+		require.NoError(t, err)
+		got = append(got, batch.Ints...)
+		for _, code := range batch.Codes {
+			got = append(got, batch.Dict.Ints[code])
+		}
+	}
+	require.Equal(t, []int64{8, 8, 8, 9, 8, 8, 8, 9}, got)
+	c.Close()
+	require.Zero(t, f.meter.open.Load(), "all memory was given back")
+
+	_, err = readAll(pages(t, 8, dictionary, coded, dictionary, coded), Limits{})
+	require.ErrorContains(t, err, "a second dictionary")
+	_, err = readAll(pages(t, 8, dictionary, data(8, format.RLEDictionary, 2, 16, 2)), Limits{})
+	require.ErrorContains(t, err, "index 2 in a dictionary of 2 values")
+}

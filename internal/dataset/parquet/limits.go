@@ -11,14 +11,14 @@ type Limits struct {
 	Columns int   // leaves, those of nested columns counted too
 	Cell    int   // bytes of one value
 	Page    int64 // bytes of one page, decompressed
-	Open    int64 // bytes of all pages that are open at once: one a column, and its dictionary
+	Open    int64 // bytes of all pages that are open at once: one a column, and its dictionary; see openFor
 	Bytes   int64 // bytes of all pages, decompressed
 	Ratio   int64 // bytes decompressed per byte of the file, judged beyond 64 MiB
 }
 
 // DefaultLimits leave room for what writers write: pages of 1 MiB (Arrow, parquet-java) up to 100 MB (DuckDB).
 func DefaultLimits() Limits {
-	return Limits{Rows: 100_000_000, Columns: 10_000, Cell: 1 << 20, Page: 128 << 20, Open: 512 << 20, Bytes: 8 << 30, Ratio: 200}
+	return Limits{Rows: 100_000_000, Columns: 10_000, Cell: 1 << 20, Page: 128 << 20, Open: 2 << 30, Bytes: 8 << 30, Ratio: 200}
 }
 
 func (l Limits) withDefaults() Limits {
@@ -36,6 +36,10 @@ const (
 	maxHeader = 4 << 20
 )
 
+// openFor is how much of Limits.Open a file of that size may have open: 256 MiB, and more where there are so many columns
+// that the file has a sixteenth of it. Pages rarely shrink further than that, since dictionaries have done it before.
+func (l Limits) openFor(size int64) int64 { return min(l.Open, max(256<<20, 16*min(size, l.Open))) }
+
 // ratioFrom is how much may be decompressed before Limits.Ratio is judged: a small file of one repeated value is no
 // bomb.
 const ratioFrom = 64 << 20
@@ -50,9 +54,9 @@ type meter struct {
 
 // grow makes room for n bytes, of which the meter knew had bytes so far, or says which limit that breaks.
 func (m *meter) grow(had, n int64) error {
-	if open := m.open.Add(n - had); open > m.limits.Open {
+	if open, limit := m.open.Add(n-had), m.limits.openFor(m.size); open > limit {
 		m.open.Add(had - n)
-		return tooMuch(open, m.limits.Open, "bytes in the pages of one moment")
+		return tooMuch(open, limit, "bytes in the pages of one moment")
 	}
 	return nil
 }
