@@ -158,9 +158,15 @@ func runDrift(ctx context.Context, o *driftOptions) error {
 	}
 	options := o.limits(m, len(chosen.features))
 	options.Columns, options.Extra, options.Methods = chosen.features, chosen.extra, chosen.methods(options.Methods)
-	result, err := drift.CompareTables(ref.table, cur.table, options)
+	result, err := interruptible(ctx, func() (drift.Result, error) {
+		result, err := drift.CompareTables(ref.table, cur.table, options)
+		if err != nil {
+			return result, usagef("%s", strings.TrimPrefix(err.Error(), "drift: "))
+		}
+		return result, nil
+	})
 	if err != nil {
-		return usagef("%s", strings.TrimPrefix(err.Error(), "drift: "))
+		return err
 	}
 	out := newDriftView(result, ref, cur, chosen)
 	if err := o.draw(m, ref, cur, chosen, result); err != nil {

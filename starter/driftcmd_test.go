@@ -184,6 +184,18 @@ func TestAnInterruptedComparisonSaysSo(t *testing.T) {
 	require.Equal(t, "starter: interrupted\n", w.stderr.String())
 }
 
+func TestWorkThatKnowsNoContextEndsWithIt(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	forever := make(chan struct{})
+	defer close(forever)
+	stop()
+	_, err := interruptible(ctx, func() (int, error) { <-forever; return 1, nil })
+	require.ErrorIs(t, err, context.Canceled)
+	got, err := interruptible(t.Context(), func() (int, error) { return 2, os.ErrClosed })
+	require.Equal(t, 2, got)
+	require.ErrorIs(t, err, os.ErrClosed)
+}
+
 func TestColumnsThatSayNothingAreLeftOut(t *testing.T) {
 	floats := func(values ...float64) *dataset.Column {
 		return &dataset.Column{Kind: dataset.Integer, Floats: values}

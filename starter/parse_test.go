@@ -52,6 +52,25 @@ func TestParseInit(t *testing.T) {
 	require.Equal(t, []any{"sales", "s3://lake/sales/", "sold", "binary"}, []any{o.input.Name, o.input.Prefix, o.input.Target, string(o.input.Task)})
 }
 
+func TestParseCommandsAboutData(t *testing.T) {
+	d, err := parse(t, newDrift, "--reference", "a.csv", "--current", "b.csv", "--method", "ks", "--columns", "x,y", "--max-share", "0.3",
+		"--psi", "0", "--correction", "bh", "-f", "model.yaml")
+	require.NoError(t, err)
+	require.Equal(t, []any{"a.csv", "b.csv", "ks", []string{"x", "y"}, 0.3, 0.0, "bh", "model.yaml", 2, 1},
+		[]any{d.reference, d.current, d.compare.Method, d.columns, d.compare.MaxShare, d.compare.PSI, d.compare.Correction, d.file, d.compare.MaxDrifted, d.compare.MinRows})
+	require.True(t, d.given("psi"))
+	require.False(t, d.given("max-drifted"))
+	d, err = parse(t, newDrift, "--reference", "a.csv", "--current", "b.csv")
+	require.NoError(t, err)
+	require.Equal(t, "", d.compare.Method, "auto is each column's default")
+	p, err := parse(t, newProfile, "sales.csv", "--contract", "model.yaml", "--format", "csv")
+	require.NoError(t, err)
+	require.Equal(t, []any{"sales.csv", "model.yaml", "csv"}, []any{p.data, p.contract, p.input})
+	v, err := parse(t, newValidate, "--suite", "suite.json", "--data", "sales.csv", "--contract-only", "--failed-rows", "bad.csv")
+	require.NoError(t, err)
+	require.Equal(t, []any{"", "suite.json", "sales.csv", true, "bad.csv"}, []any{v.file, v.suite, v.data, v.contractOnly, v.failedRows})
+}
+
 func TestUsageErrorsExitWith2AndSayWhatToDo(t *testing.T) {
 	cases := []struct {
 		name string

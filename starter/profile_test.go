@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -88,6 +89,23 @@ func TestAReportAppearsWholeOrNotAtAll(t *testing.T) {
 	require.NoError(t, writePage("", nil), "nobody asked for one")
 	require.ErrorContains(t, checkPage("."), "it is a folder")
 	require.ErrorContains(t, checkPage("a.html/b.html"), "no folder")
+}
+
+func TestReadingIsShownToAPersonOnly(t *testing.T) {
+	w := newSession(t)
+	require.Nil(t, w.reading().of(&dataFile{name: "a.csv"}), "nobody watches")
+	now := t0
+	w.now = func() time.Time { return now }
+	w.terminal = func(any) bool { return true }
+	r := w.reading()
+	first, second := r.of(&dataFile{name: "a.csv", size: 4 << 10}), r.of(&dataFile{name: "b\x1b.csv"})
+	first(100, 1<<10)
+	require.Empty(t, w.stderr.String(), "a file that is read at once shows nothing")
+	now = now.Add(time.Second)
+	second(7, 3)
+	require.Equal(t, "\r\x1b[Ka.csv  1.0 KiB of 4.0 KiB, 100 rows   b .csv  3 B, 7 rows", w.stderr.String())
+	r.end()
+	require.True(t, strings.HasSuffix(w.stderr.String(), "\r\x1b[K"))
 }
 
 // A terminal that never says anything must not keep a command that was told to end.
