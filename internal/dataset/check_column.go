@@ -26,10 +26,34 @@ type columnCheck struct {
 	groups *spill.Groups // of unique; nil: not asked for
 }
 
-// rowTest is one rule for each value. bind makes a test of the rows of a chunk.
+// rowTest is one rule for each value. bind makes a test of the rows of a chunk. kept, unless it is nil, reports from
+// what is known of a chunk's numbers that all of them keep the rule: most chunks do, and needn't be looked at again.
 type rowTest struct {
 	failure Failure
 	bind    func(c *Column) func(row int) bool
+	kept    func(s summary) bool
+}
+
+// summary is what is known of the numbers of a chunk.
+type summary struct {
+	nulls     int
+	low, high float64 // +Inf and -Inf without a number
+}
+
+func summarize(values []float64) summary {
+	s := summary{low: math.Inf(1), high: math.Inf(-1)}
+	for _, v := range values {
+		if v != v {
+			s.nulls++
+		}
+		if v < s.low {
+			s.low = v
+		}
+		if v > s.high {
+			s.high = v
+		}
+	}
+	return s
 }
 
 func newColumnCheck(rule spec.ColumnRule, at int, kind Kind, o CheckOptions) *columnCheck {
@@ -49,7 +73,7 @@ func newColumnCheck(rule spec.ColumnRule, at int, kind Kind, o CheckOptions) *co
 				return nil
 			}
 			return func(row int) bool { return c.Null(row) && !c.malformed.has(row) }
-		})
+		}).kept = func(s summary) bool { return s.nulls == 0 }
 	}
 	k.bounds()
 	if len(rule.Values) > 0 {
@@ -64,8 +88,10 @@ func newColumnCheck(rule spec.ColumnRule, at int, kind Kind, o CheckOptions) *co
 	return k
 }
 
-func (k *columnCheck) test(rule, limit string, bind func(c *Column) func(int) bool) {
-	k.tests = append(k.tests, &rowTest{failure: Failure{Column: k.rule.Name, Rule: rule, Limit: limit, Severity: k.rule.Severity}, bind: bind})
+func (k *columnCheck) test(rule, limit string, bind func(c *Column) func(int) bool) *rowTest {
+	t := &rowTest{failure: Failure{Column: k.rule.Name, Rule: rule, Limit: limit, Severity: k.rule.Severity}, bind: bind}
+	k.tests = append(k.tests, t)
+	return t
 }
 
 // unholdable notes a rule that makes no sense for the column. It blocks whatever the rule's severity: it is the contract
@@ -91,13 +117,13 @@ func (k *columnCheck) bounds() {
 		low := *r.Min
 		k.test(RuleMin, "at least "+string(appendNumber(nil, low)), func(c *Column) func(int) bool {
 			return func(row int) bool { return c.Floats[row] < low }
-		})
+		}).kept = func(s summary) bool { return s.low >= low }
 	}
 	if r.Max != nil {
 		high := *r.Max
 		k.test(RuleMax, "at most "+string(appendNumber(nil, high)), func(c *Column) func(int) bool {
 			return func(row int) bool { return c.Floats[row] > high }
-		})
+		}).kept = func(s summary) bool { return s.high <= high }
 	}
 }
 
@@ -143,8 +169,13 @@ func (k *columnCheck) rows(c *Column, first int64) error {
 	if k.rule.Type == "integer" && c.Kind == Number && !k.halfs {
 		k.halfs = !holds(Integer, c)
 	}
+	numbers := c.Kind.numeric()
+	var known summary
+	if numbers && len(k.tests) > 0 {
+		known = summarize(c.Floats)
+	}
 	for _, t := range k.tests {
-		if t.bind == nil {
+		if t.bind == nil || (numbers && t.kept != nil && t.kept(known)) {
 			continue
 		}
 		if bad := t.bind(c); bad != nil {

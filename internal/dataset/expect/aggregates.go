@@ -13,6 +13,7 @@ import (
 // moments sums numbers up in the order of rows, so that batches don't matter: a compensated sum (Neumaier 1974), and
 // Welford's variance.
 type moments struct {
+	spread        bool // whether the standard deviation is asked for
 	n             int64
 	low, high     float64
 	sum, lost     float64
@@ -24,6 +25,16 @@ func (m *moments) add(v float64) {
 		m.low, m.high = v, v
 	}
 	m.low, m.high = min(m.low, v), max(m.high, v)
+	m.addSum(v)
+	if !m.spread {
+		return
+	}
+	distance := v - m.average
+	m.average += distance / float64(m.n)
+	m.away += distance * (v - m.average)
+}
+
+func (m *moments) addSum(v float64) {
 	total := m.sum + v
 	if math.Abs(m.sum) >= math.Abs(v) {
 		m.lost += (m.sum - total) + v
@@ -31,9 +42,6 @@ func (m *moments) add(v float64) {
 		m.lost += (v - total) + m.sum
 	}
 	m.sum = total
-	distance := v - m.average
-	m.average += distance / float64(m.n)
-	m.away += distance * (v - m.average)
 }
 
 func (m *moments) total() float64 {
@@ -76,7 +84,7 @@ func (r *Runner) aggregate(rule suite.Rule, at int) (check, error) {
 		options.Texts = true
 		return &mostCommon{aggregated: base, set: newSet(rule.Values), hash: newHasher(), groups: spill.NewGroups(options)}, nil
 	}
-	return &moment{aggregated: base}, nil
+	return &moment{aggregated: base, moments: moments{spread: rule.Type == "expect_column_stdev_to_be_between"}}, nil
 }
 
 // aggregated is what all checks of an aggregate have.

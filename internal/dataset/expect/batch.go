@@ -22,6 +22,35 @@ type Column struct {
 	Codes      []int32   // category, text: index into Dict; below 0 is null
 	Dict       []string
 	Times      []int64 // timestamp: Unix nanoseconds; MinInt64 is null
+
+	known *summary // of Floats, once somebody asked
+}
+
+// summary is what is known of the numbers of a batch: most batches are as expected, and needn't be looked at row by row.
+type summary struct {
+	nulls     int64
+	low, high float64 // +Inf and -Inf without a number
+}
+
+// summary is found once for all rules about the column.
+func (c *Column) summary() summary {
+	if c.known != nil {
+		return *c.known
+	}
+	s := summary{low: math.Inf(1), high: math.Inf(-1)}
+	for _, v := range c.Floats {
+		if v != v {
+			s.nulls++
+		}
+		if v < s.low {
+			s.low = v
+		}
+		if v > s.high {
+			s.high = v
+		}
+	}
+	c.known = &s
+	return s
 }
 
 // Batch is consecutive rows. All columns have Rows values.

@@ -154,8 +154,30 @@ func monotone(rule suite.Rule) bind {
 	}
 }
 
+// asExpected counts the rows of a batch of numbers at once, if a glance says that each is as expected.
+func (k *rowCheck) asExpected(c *Column) bool {
+	if storageOf(c.Type) != floats {
+		return false
+	}
+	s := c.summary()
+	n := int64(len(c.Floats))
+	switch {
+	case k.nulls == refuseNulls && s.nulls == 0:
+		k.elements += n
+		return true
+	case k.rule.Type == "expect_column_values_to_be_between" && (s.nulls == n || (within(s.low, k.rule) && within(s.high, k.rule))):
+		k.elements += n
+		k.missing += s.nulls
+		return true
+	}
+	return false
+}
+
 func (k *rowCheck) rows(b *Batch, keep []bool) error {
 	c := &b.Columns[k.column]
+	if keep == nil && k.asExpected(c) {
+		return nil
+	}
 	var bad func(int) bool
 	if k.nulls == skipNulls {
 		bad = k.bind(c)

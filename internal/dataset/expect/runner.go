@@ -106,6 +106,9 @@ func (r *Runner) checkOf(rule suite.Rule, at []int) (check, error) {
 // Rows takes the next rows. The batch isn't kept.
 func (r *Runner) Rows(b *Batch) error {
 	r.rows += int64(b.Rows)
+	for i := range b.Columns {
+		b.Columns[i].known = nil
+	}
 	for i, c := range r.checks {
 		if err := c.rows(b, nil); err != nil {
 			return fmt.Errorf("%s: %w", r.suite.Expectations[i].Type, err)

@@ -69,7 +69,8 @@ type zScores struct {
 }
 
 func newZScores(rule suite.Rule, at int, o Options) *zScores {
-	return &zScores{tally: tally{rule: rule, keep: o.Keep}, column: at, groups: spill.NewGroups(spill.Options{Limit: o.Limit, Dir: o.Dir})}
+	return &zScores{tally: tally{rule: rule, keep: o.Keep}, column: at, moments: moments{spread: true},
+		groups: spill.NewGroups(spill.Options{Limit: o.Limit, Dir: o.Dir})}
 }
 
 func (z *zScores) rows(b *Batch, keep []bool) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"unsafe"
 )
 
 const (
@@ -90,7 +91,7 @@ func decode(b []byte, each func(Group) error) error {
 		count, m := binary.Uvarint(b[n:])
 		length, l := binary.Uvarint(b[n+m:])
 		b = b[n+m+l:]
-		g.First, g.Count, g.Text = int64(row), int64(count), string(b[:length])
+		g.First, g.Count, g.Text = int64(row), int64(count), unsafe.String(unsafe.SliceData(b), int(length)) // copied where it is kept
 		b = b[length:]
 		if err := each(g); err != nil {
 			return err
