@@ -72,7 +72,7 @@ func valuesOf(c *dataset.Column, numeric bool) values {
 	case numeric:
 		v := values{numbers: make([]float64, 0, c.Len())}
 		v.each(c, func(x float64) { v.numbers = append(v.numbers, x) })
-		slices.Sort(v.numbers)
+		sortNumbers(v.numbers)
 		return v
 	}
 	v := values{categories: Counts{}}

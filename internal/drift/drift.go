@@ -94,7 +94,7 @@ func shares(ref, cur Counts) (p, q []float64) {
 // sorted is a sorted copy.
 func sorted(values []float64) []float64 {
 	out := slices.Clone(values)
-	slices.Sort(out)
+	sortNumbers(out)
 	return out
 }
 

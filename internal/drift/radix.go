@@ -29,6 +29,22 @@ func sortKeys(keys, spare []uint64, start uint64, width uint8) []uint64 {
 	return spare
 }
 
+// sortNumbers sorts numbers that aren't NaN. Minus zero becomes zero.
+func sortNumbers(numbers []float64) {
+	if len(numbers) <= spreadBelow {
+		slices.Sort(numbers)
+		return
+	}
+	keys := make([]uint64, len(numbers))
+	for i, x := range numbers {
+		keys[i] = keyOf(x)
+	}
+	radixSort(keys, make([]uint64, len(keys)))
+	for i, key := range keys {
+		numbers[i] = valueOf(key)
+	}
+}
+
 // spreadSort distributes keys by what would be their ranks if they were evenly spread, and sorts those that share one.
 func spreadSort(keys, spare []uint64, start uint64, width uint8) {
 	var ends [spreadBelow]uint16

@@ -47,6 +47,19 @@ func TestKeysHaveTheOrderOfTheirNumbers(t *testing.T) {
 	require.Zero(t, positionOf(keyOf(0)))
 }
 
+func TestNumbersAreSortedAsTheStandardLibrarySortsThem(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 2))
+	for _, s := range shapes() {
+		for _, n := range []int{3, 1000, 5000} {
+			x := slices.DeleteFunc(drawn(s, r, n), math.IsNaN)
+			want := slices.Clone(x)
+			slices.Sort(want)
+			sortNumbers(x)
+			require.True(t, slices.Equal(want, x), s.name) // minus zero equals zero
+		}
+	}
+}
+
 // TestAnIntegralIsExact compares with rational arithmetic.
 func TestAnIntegralIsExact(t *testing.T) {
 	finite := rapid.OneOf(rapid.Float64Range(-1e3, 1e3), rapid.Float64Range(-1e-300, 1e-300), rapid.Float64Range(-1e300, 1e300), rapid.Just(0.0))
