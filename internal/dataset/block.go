@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"unicode/utf8"
 )
@@ -110,7 +111,7 @@ func (r *blockReader) fill(p []byte) int {
 		n += m
 		if m == 0 && err == nil {
 			if idle++; idle == 100 {
-				err = io.ErrNoProgress
+				err = fmt.Errorf("read %s: %w", r.name, io.ErrNoProgress)
 			}
 		}
 		r.ended = err

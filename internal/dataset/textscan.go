@@ -29,7 +29,7 @@ type textScan struct {
 	source  Source
 	visitor Visitor
 	report  *Report
-	unknown error // the format is
+	unknown error // why the format isn't known; nil: it is
 
 	plan  *plan
 	guess *inference // nil with a contract
@@ -164,8 +164,7 @@ func (s *textScan) rows(r *blockReader, first *parsed) error {
 	p.parse(first, s.specs())
 	if s.guess != nil {
 		s.guess.settle(s.plan, first)
-	}
-	if s.guess == nil {
+	} else {
 		s.info.Columns = s.plan.columns()
 	}
 	if done, err := s.deliver(first); done || err != nil {
