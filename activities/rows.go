@@ -124,7 +124,7 @@ func (l *Lake) readFile(ctx context.Context, m *spec.Model, contract *spec.Contr
 	}
 	defer func() { _ = body.Close() }()
 	t, info, report, err := dataset.Read(ctx, body, dataset.ReadOptions{
-		Name: f.Source, Format: m.Data.Format, Contract: contract,
+		Name: f.Source, Format: m.Data.Format, Contract: contract, TempDir: l.Scratch,
 		Progress: func(rows int, _ int64) { note(reading{File: f.Source, Rows: rows}) },
 	})
 	if err != nil {
