@@ -110,6 +110,8 @@ def number_pairs(random):
         sizes[1] = sizes[0]
     if random.random() < 0.15:
         sizes[random.integers(2)] += 10_000  # where p-values are asymptotic
+    if random.random() < 0.1:
+        sizes = [int(random.uniform(33_000, 60_000)) for _ in sizes]  # which aren't sorted
     shapes = {
         "normal": lambda n: random.normal(size=n),
         "uniform": lambda n: random.random(n),
