@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -152,6 +153,7 @@ func runDrift(ctx context.Context, o *driftOptions) error {
 	if err != nil {
 		return err
 	}
+	o.warn(slices.Concat(ref.warnings, cur.warnings))
 	chosen, err := choose(ref.table, cur.table, m, o.columns, o.exclude)
 	if err != nil {
 		return err
@@ -214,8 +216,9 @@ func (o *driftOptions) draw(m *spec.Model, ref, cur sideFile, chosen *choice, re
 // sideFile is one side, read.
 type sideFile struct {
 	*dataFile
-	table *dataset.Table
-	info  dataset.Info
+	table    *dataset.Table
+	info     dataset.Info
+	warnings []string // of cells that aren't of their declared type
 }
 
 // readBoth reads the two files at the same time.
@@ -271,7 +274,7 @@ func (o *driftOptions) read(ctx context.Context, side *sideFile, m *spec.Model, 
 	}
 	for _, f := range report.Failures {
 		if f.Rule == dataset.RuleType {
-			o.warn([]string{fmt.Sprintf("%s: %s: they count as missing", side.name, f)})
+			side.warnings = append(side.warnings, fmt.Sprintf("%s: %s: they count as missing", side.name, f))
 		}
 	}
 	return nil

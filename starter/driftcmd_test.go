@@ -277,6 +277,13 @@ func TestNumbersWithAWordAmongThemAreSaidToBe(t *testing.T) {
 	w.starter("drift", "--reference", "a.csv", "--current", "b.csv")
 	require.Contains(t, w.stdout.String(), `x: numbers, but for "nan", so compared as categories`)
 	require.Contains(t, w.stdout.String(), `y: numbers, but for "nan", so compared as categories`)
+	w.file(dir, "model.yaml", strings.Replace(modelYAML[:strings.Index(modelYAML, "gates:")], "window:",
+		"features: {include: [x, y]}, contract: {columns: [{name: x, type: number}, {name: y, type: number}, {name: id, type: text, optional: true}, {name: left, type: integer, optional: true}]}, window:", 1)+
+		"monitor: {drift: {min_rows: 10}}\n")
+	w.starter("drift", "--reference", "a.csv", "--current", "b.csv", "-f", "model.yaml")
+	require.Contains(t, w.stderr.String(), `warning: a.csv: column x: type: observed "nan", want a finite decimal number (row 8): they count as missing`)
+	require.Contains(t, w.stderr.String(), `warning: b.csv: column y: type`)
+	require.Contains(t, w.stdout.String(), "3.33% -> 0%")
 }
 
 func TestAColumnWithoutValuesHasTheOtherSidesKind(t *testing.T) {
