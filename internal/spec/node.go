@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	maxSource = 256 << 10 // bytes of a spec or a contract; a contract of a thousand columns has 80 KiB
-	maxDepth  = 32        // levels of nesting; a spec needs five
+	maxSource = 1 << 20 // bytes of a spec, a contract, and of both and a suite in one; a contract of a thousand columns has 80 KiB
+	maxDepth  = 32      // levels of nesting; a spec needs five
 )
 
 // nodeKind is what a node of the YAML tree is.

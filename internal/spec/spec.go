@@ -27,10 +27,18 @@ func Load(path string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read spec: %w", err)
 	}
-	return parse(path, src, func(m *Model, at places) []Problem {
+	m, err := parse(path, src, func(m *Model, at places) []Problem {
 		dir := filepath.Dir(path)
 		return append(inlineContract(m, dir, at), inlineSuite(m, dir, at)...)
 	})
+	if err != nil {
+		return nil, err
+	}
+	whole, err := m.Canonical()
+	if err == nil && len(whole) > maxSource { // Parse would refuse it where it is stored
+		return nil, &Invalid{Name: path, Problems: []Problem{{Message: fmt.Sprintf("%d bytes with contract and suite > %d", len(whole), maxSource)}}}
+	}
+	return m, err
 }
 
 // parse decodes, lets inline complete the model, fills the defaults and validates.
@@ -94,6 +102,9 @@ func inlineSuite(m *Model, dir string, at places) []Problem {
 	src, problems := beside(dir, file, path, at)
 	if problems != nil {
 		return problems
+	}
+	if len(src) > maxSource {
+		return []Problem{{Path: path, File: file, Message: fmt.Sprintf("more than %d bytes", maxSource)}}
 	}
 	s, lines, found := suite.Read(src)
 	for _, p := range found {

@@ -214,7 +214,7 @@ func TestFilesThatArentASpec(t *testing.T) {
 		"a zero byte":    {"a: \x00\n", "line 1: a zero byte at offset 3"},
 		"deep brackets":  {strings.Repeat("[", 10000), "nested deeper than 32 levels"},
 		"deep dashes":    {strings.Repeat("- ", 10000), "nested deeper than 32 levels"},
-		"too long":       {"# " + strings.Repeat("x", maxSource), "262146 bytes > 262144"},
+		"too long":       {"# " + strings.Repeat("x", maxSource), "1048578 bytes > 1048576"},
 		"deep in params": {string(withField("train: {params: {a: " + strings.Repeat("[", 40) + strings.Repeat("]", 40) + "}}\n")), "nested deeper than 32 levels"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package spec
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -68,4 +69,21 @@ func TestASuiteOutsideOfTheFolderIsRefused(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte("metadata: {name: churn}\ndata: {prefix: s3://lake/churn/, target: left, expectations: {suite: none.json}}\n"), 0o600))
 	_, err = Load(path)
 	require.ErrorContains(t, err, `"none.json" can't be read`)
+}
+
+func TestASpecThatIsTooLargeInOneIsRefusedBeforeItIsStored(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads megabytes")
+	}
+	var expectations strings.Builder
+	for i := range 12500 {
+		if i > 0 {
+			expectations.WriteString(",")
+		}
+		expectations.WriteString(`{"type":"expect_column_values_to_not_be_null","kwargs":{"column":"age"}}`)
+	}
+	_, err := loadWithSuite(t, `{"name":"s","expectations":[`+expectations.String()+`]}`)
+	require.ErrorContains(t, err, "bytes with contract and suite > 1048576")
+	_, err = loadWithSuite(t, `{"name":"s","expectations":[`+strings.Repeat(" ", maxSource)+`]}`)
+	require.ErrorContains(t, err, "expectations.json data.expectations.suite: more than 1048576 bytes")
 }
