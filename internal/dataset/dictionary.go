@@ -8,15 +8,7 @@ type dictionary struct {
 
 func newDictionary() *dictionary { return &dictionary{codes: map[string]int32{}} }
 
-// code is the code of a cell. It allocates only for a value that is new.
-func (d *dictionary) code(cell []byte) int32 {
-	if code, ok := d.codes[string(cell)]; ok {
-		return code
-	}
-	return d.add(string(cell))
-}
-
-// codeString is code for a string.
+// codeString is the code of a value.
 func (d *dictionary) codeString(value string) int32 {
 	if code, ok := d.codes[value]; ok {
 		return code

@@ -344,6 +344,26 @@ func TestParquetGivesBackWhatWasWritten(t *testing.T) {
 	})
 }
 
+func BenchmarkScanParquet(b *testing.B) {
+	const rows = 100_000
+	words := []string{"alpha", "beta", "gamma", "delta"}
+	nodes := map[string]pq.Node{"plain": pq.Optional(pq.Leaf(pq.DoubleType)), "coded": pq.Encoded(pq.Optional(pq.Leaf(pq.DoubleType)), &pq.RLEDictionary),
+		"whole": pq.Leaf(pq.Int64Type), "word": pq.Encoded(pq.String(), &pq.RLEDictionary), "text": pq.String()}
+	values := map[string]func(i int) any{"plain": func(i int) any { return math.Sqrt(float64(i)) }, "coded": func(i int) any { return float64(i % 1000) },
+		"whole": func(i int) any { return int64(i) }, "word": func(i int) any { return words[i%4] }, "text": func(i int) any { return words[i%3] }}
+	for name, node := range nodes {
+		b.Run(name, func(b *testing.B) {
+			file := parquetOf(b, []stored{{"a", node, numbered(rows, values[name])}}, pq.Compression(&pq.Snappy))
+			b.SetBytes(int64(len(file)))
+			for b.Loop() {
+				_, _, err := Scan(b.Context(), Bytes(file), ReadOptions{Format: Parquet, Workers: 1}, &counting{})
+				require.NoError(b, err)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/rows, "ns/row")
+		})
+	}
+}
+
 func TestTheBordersOfTimes(t *testing.T) {
 	require.EqualValues(t, time.Date(1678, 1, 1, 0, 0, 0, 0, time.UTC).Unix(), int64(firstSecond))
 	require.EqualValues(t, time.Date(2262, 1, 1, 0, 0, 0, 0, time.UTC).Unix(), int64(endSecond))
