@@ -27,8 +27,8 @@ type Monitors struct {
 	Lake    *Lake
 	Metrics timeseries.Writer // nil: none is configured
 	Bucket  string            // Lake.Store's name, for the addresses of reports; "": they are told as keys
-	// ShardBytes is how many stored bytes of the prediction log one activity profiles; 0: 32 MiB, about 200 MB of CSV and
-	// half a minute of a core.
+	// ShardBytes is how many stored bytes of the prediction log one activity profiles; 0: 32 MiB, a few million predictions
+	// and a few seconds of a core.
 	ShardBytes int64
 }
 
