@@ -63,7 +63,7 @@ func (t *translator) column(rule spec.ColumnRule) {
 	if !rule.Optional {
 		t.add(rule.Name, "", "expect_column_to_exist", suite.Kwargs{}, RuleMissing)
 	}
-	t.add(rule.Name, "", "expect_column_values_to_be_of_type", suite.Kwargs{"type_": rule.Type}, RuleType, RuleContract)
+	t.add(rule.Name, "", "expect_column_values_to_be_of_type", suite.Kwargs{"type_": pandasType(rule.Type)}, RuleType, RuleContract)
 	if !rule.Nullable {
 		add("expect_column_values_to_not_be_null", suite.Kwargs{}, RuleNull)
 	}
@@ -94,6 +94,21 @@ func (t *translator) column(rule spec.ColumnRule) {
 	if rule.Unique {
 		add("expect_column_values_to_be_unique", suite.Kwargs{}, RuleUnique)
 	}
+}
+
+// pandasType is what pandas calls a contract's type.
+func pandasType(name string) string {
+	switch name {
+	case Number.String():
+		return "float64"
+	case Integer.String():
+		return "int64"
+	case Boolean.String():
+		return "bool"
+	case Timestamp.String():
+		return "datetime64[ns]"
+	}
+	return "str"
 }
 
 // add is one rule's outcome: it was met unless the report has a failure of that column and one of the rules.
