@@ -146,6 +146,19 @@ func TestAColumnWithoutValuesIsAProblemAndItsMissingShareDrifts(t *testing.T) {
 	require.NoError(t, err, "no NaN reaches JSON")
 }
 
+func TestLargeColumnsWithoutValuesAreAProblem(t *testing.T) {
+	none := func(int) float64 { return math.NaN() }
+	for want, c := range map[string]struct{ ref, cur func(int) float64 }{
+		"no values on either side":   {none, none},
+		"no values in the reference": {none, spread},
+		"no current values":          {spread, none},
+	} {
+		r, err := compareFeatures(table(numberColumn("x", largeSamples, c.ref)), table(numberColumn("x", largeSamples, c.cur)), []string{"x"}, monitor())
+		require.NoError(t, err)
+		assert.Equal(t, want, r.Columns[0].Problem)
+	}
+}
+
 func TestHugeNumbersGiveFiniteStatistics(t *testing.T) {
 	ref := table(numberColumn("x", 2000, func(i int) float64 { return 1.5e308 * (2*spread(i) - 1) }))
 	cur := table(numberColumn("x", 2000, func(i int) float64 { return spread(i) * 1.5e308 }))

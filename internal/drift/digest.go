@@ -93,8 +93,11 @@ func (g *digester) digest(ref, cur []float64) (d *digest, ok bool) {
 	g.plan(ref, cur)
 	g.ref.load(&g.layout, ref)
 	g.cur.load(&g.layout, cur)
+	if g.ref.size == 0 || g.cur.size == 0 {
+		return nil, false
+	}
 	perRef, perCur, few := steps(int64(g.ref.size), int64(g.cur.size))
-	if !few || g.ref.size == 0 || g.cur.size == 0 {
+	if !few {
 		return nil, false
 	}
 	g.per = [2]int64{perRef, perCur}

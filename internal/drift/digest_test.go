@@ -1,6 +1,7 @@
 package drift
 
 import (
+	"encoding/binary"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -156,6 +157,28 @@ func TestTheOrderOfRowsChangesNoBitOfADigest(t *testing.T) {
 		assert.Equal(t, ok, again, s.name)
 		assert.Equal(t, first, second, s.name)
 	}
+}
+
+// FuzzDigest takes the input's bytes for two samples of floats of any bits.
+func FuzzDigest(f *testing.F) {
+	bytesOf := func(x ...float64) (out []byte) {
+		for _, v := range x {
+			out = binary.LittleEndian.AppendUint64(out, math.Float64bits(v))
+		}
+		return out
+	}
+	f.Add(bytesOf(1, 2, 3, 4, 5, 6), uint16(3))
+	f.Add(bytesOf(0, math.Copysign(0, -1), math.Inf(1), math.NaN(), 5e-324, -5e-324, 1e308, -1e308), uint16(4))
+	f.Add(bytesOf(slices.Repeat([]float64{7, 7, 7.5}, 30)...), uint16(45))
+	g := &digester{}
+	f.Fuzz(func(t *testing.T, raw []byte, cut uint16) {
+		var x []float64
+		for ; len(raw) >= 8; raw = raw[8:] {
+			x = append(x, math.Float64frombits(binary.LittleEndian.Uint64(raw)))
+		}
+		at := min(int(cut), len(x))
+		sameAsSorted(t, g, x[:at], x[at:], "any bits")
+	})
 }
 
 func BenchmarkDigest(b *testing.B) {

@@ -58,6 +58,11 @@ func (o Options) Validate() error {
 			return fmt.Errorf("drift: column %q: method %q: unknown, want one of %s", column, method, strings.Join(Methods(), ", "))
 		}
 	}
+	for i, name := range o.Columns {
+		if slices.Contains(o.Columns[:i], name) {
+			return fmt.Errorf("drift: column %q is listed twice", name)
+		}
+	}
 	for _, name := range o.Extra {
 		if slices.Contains(o.Columns, name) {
 			return fmt.Errorf("drift: column %q is both a feature and extra", name)

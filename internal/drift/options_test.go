@@ -119,6 +119,7 @@ func TestOptionsThatCannotBeMeantAreErrors(t *testing.T) {
 		`drift: column "carrier": method wasserstein compares numbers, and the column is categorical: want one of chi2, ztest, js, psi`: {Methods: map[string]string{"carrier": MethodWasserstein}},
 		`drift: methods: column "dlay" isn't compared: those that are: delay, way`:                                                      {Columns: []string{"delay", "way"}, Methods: map[string]string{"dlay": MethodKS}},
 		`drift: column "way" is both a feature and extra`:                                                                               {Columns: []string{"way"}, Extra: []string{"way"}},
+		`drift: column "way" is listed twice`:                                                                                           {Columns: []string{"way", "delay", "way"}},
 		`drift: correction "bonferroni": unknown, want none or bh`:                                                                      {Correction: "bonferroni"},
 		"drift: max_drifted: observed -1 < 0":                                                                                           {MaxDrifted: -1},
 		"drift: max_share: observed 1.5, which isn't within 0 and 1":                                                                    {MaxShare: 1.5},
