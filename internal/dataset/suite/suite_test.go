@@ -164,3 +164,25 @@ func FuzzParse(f *testing.F) {
 		require.Equal(t, s, again)
 	})
 }
+
+func TestFilesOfGreatExpectationsAreReadAsTheyAre(t *testing.T) {
+	for file, want := range map[string]struct {
+		name         string
+		expectations int
+		columns      []string
+	}{
+		"written.json":      {"flights", 12, []string{"delay", "carrier", "flight", "day", "arrival", "departure", "id"}},
+		"written_0.18.json": {"taxi.warning", 5, []string{"vendor_id", "passenger_count", "pickup", "fare", "tip"}},
+	} {
+		raw, err := os.ReadFile(filepath.Join("testdata", file))
+		require.NoError(t, err)
+		s, err := Parse(file, raw)
+		require.NoError(t, err)
+		require.Equal(t, want.name, s.Name)
+		require.Len(t, s.Expectations, want.expectations)
+		require.Equal(t, want.columns, s.Columns())
+		for _, e := range s.Expectations {
+			require.NotContains(t, e.Kwargs, "result_format")
+		}
+	}
+}
