@@ -144,34 +144,33 @@ func (p *parser) row(lanes []lane, b []byte, at, row int) int {
 		l := &lanes[i]
 		end := -1
 		switch l.mode {
-		case numberCells:
+		case numberCells, integerCells:
 			if end = p.short(l, b, at, row); end < 0 {
 				end = p.number(l, b, at, row)
 			}
 		case codedCells:
 			end = p.coded(l, b, at, row)
-		case integerCells:
-			end = p.number(l, b, at, row)
 		default:
 			end = p.cell(l, b, at, row)
 		}
 		if end < 0 {
 			return -1
 		}
-		c := b[end]
-		switch {
-		case i < last:
-			if c != ',' {
-				return -1
-			}
-		case c == '\r' && b[end+1] == '\n':
-			end++
-		case c != '\n':
+		at = end + 1
+		if i == last {
+			break
+		}
+		if at8(b, end) != ',' {
 			return -1
 		}
-		at = end + 1
 	}
-	return at
+	switch c := b[at-1]; {
+	case c == '\n':
+		return at
+	case c == '\r' && b[at] == '\n':
+		return at + 1
+	}
+	return -1
 }
 
 // short reads a number of at most 7 characters before the point. With at most 7 digits behind it, its mantissa is
@@ -203,6 +202,9 @@ func (p *parser) short(l *lane, b []byte, at, row int) int {
 		}
 		l.floats[row] = signed(float64(int64(m)), sign)
 		return end
+	}
+	if l.mode == integerCells {
+		return -1 // 3.0 is one, 3.5 isn't
 	}
 	w = load(b, end+1) ^ zeros
 	k := leading(notDigits(w))
