@@ -57,7 +57,7 @@ func empty() Arm {
 		h.Bounds[i] = .0005 * math.Exp2(float64(i)/4)
 	}
 	h.Counts = make([]int64, len(h.Bounds)+1)
-	return Arm{Histogram: h, Predictions: make([]int64, 33)}
+	return Arm{Histogram: h, Predictions: make([]int64, 20)}
 }
 
 // serve adds requests: latencies are log-normal with a 99th percentile of ten times the median, predictions' log-odds
@@ -76,7 +76,8 @@ func (v service) serve(r *rand.Rand, a *Arm, expected float64) {
 		if i >= len(a.Predictions)-1 {
 			return 1
 		}
-		return normal(float64(i-15)*.5 + 1 - v.shift)
+		p := float64(i+1) / float64(len(a.Predictions))
+		return normal(math.Log(p/(1-p)) + 1 - v.shift)
 	})
 }
 

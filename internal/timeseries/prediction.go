@@ -11,18 +11,18 @@ const (
 	PredictionBuckets = 2*valueSide + 1
 	predictionPrefix  = "pred_"
 
-	// Probabilities by their log-odds, half a unit wide from -8 to 8: a model of rare events has as many buckets as any.
-	oddsWidth, oddsSide = 0.5, 16
+	// Probabilities in twentieths. By their log-odds a model that merely became surer of what it said before, as one
+	// does that was trained on more rows, would look like another model.
+	probabilities = 20
 
 	// Values by sign and size, four to an octave from 2^-4 to 2^20, and one for what is nearer to zero.
 	valueOctave, valueLow, valueHigh = 4, -4, 20
 	valueSide                        = valueOctave * (valueHigh - valueLow)
 )
 
-// ProbabilityBucket is the bucket of a probability: 0 to 32.
+// ProbabilityBucket is the bucket of a probability: 0 to 19.
 func ProbabilityBucket(p float64) int {
-	odds := math.Log(p / (1 - p)) // infinite at 0 and 1
-	return int(max(0, min(2*oddsSide, math.Floor(odds/oddsWidth)+oddsSide)))
+	return int(max(0, min(probabilities-1, math.Floor(p*probabilities))))
 }
 
 // ClassBucket is the bucket of a class by its position; classes beyond the buckets share the last.

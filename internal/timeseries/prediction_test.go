@@ -11,7 +11,7 @@ import (
 func TestPredictionBucketsOrderAsPredictionsDo(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, q := rapid.Float64Range(0, 1).Draw(t, "p"), rapid.Float64Range(0, 1).Draw(t, "q")
-		if a, b := ProbabilityBucket(min(p, q)), ProbabilityBucket(max(p, q)); a > b || a < 0 || b > 32 {
+		if a, b := ProbabilityBucket(min(p, q)), ProbabilityBucket(max(p, q)); a > b || a < 0 || b > 19 {
 			t.Fatalf("%v and %v: buckets %d and %d", p, q, a, b)
 		}
 		v, w := rapid.Float64().Draw(t, "v"), rapid.Float64().Draw(t, "w")
@@ -19,7 +19,7 @@ func TestPredictionBucketsOrderAsPredictionsDo(t *testing.T) {
 			t.Fatalf("%v and %v: buckets %d and %d", v, w, a, b)
 		}
 	})
-	require.Equal(t, []int{0, 16, 32}, []int{ProbabilityBucket(0), ProbabilityBucket(.5), ProbabilityBucket(1)})
+	require.Equal(t, []int{0, 10, 19}, []int{ProbabilityBucket(0), ProbabilityBucket(.5), ProbabilityBucket(1)})
 	require.Equal(t, PredictionBuckets/2, ValueBucket(0))
 	require.Equal(t, ValueBucket(math.Copysign(0, -1)), ValueBucket(0))
 	require.NotEqual(t, ValueBucket(100), ValueBucket(120), "a quarter of an octave apart")
