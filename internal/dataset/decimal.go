@@ -134,11 +134,10 @@ func readDigits(b []byte, at int, m uint64, n int, powers *tens) (mantissa uint6
 
 // value is the number, to the bit what strconv.ParseFloat gives.
 func (d *decimalText) value(integers *tens, floats *tenPowers) float64 {
-	var v float64
-	switch {
-	case d.mantissa <= exactInteger:
+	v := 0.0
+	if d.mantissa <= exactInteger {
 		v = float64(d.mantissa) / floats[d.fraction]
-	default:
+	} else {
 		v = quotient(d.mantissa, integers[d.fraction])
 	}
 	if d.negative {
