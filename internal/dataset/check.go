@@ -25,7 +25,7 @@ type CheckOptions struct {
 	ID           string            // column that names a row: repeated ids are a warning; "": none
 	Keep         int               // offending rows listed per failure; 0: DefaultKeep
 	TempDir      string            // for values that must all be kept, beyond a limit; "": the system's
-	limit        int               // that limit; 0: the default
+	limit        int               // that limit, of each column; 0: by how many columns there are
 }
 
 // Checker is a Visitor that holds rows to a contract, expectations and a suite, in memory that the rows don't bound. It
@@ -53,6 +53,21 @@ func NewChecker(o CheckOptions) *Checker {
 	return &Checker{o: o}
 }
 
+// held is how many different values are held in memory for each column of which all must be: many such columns need no
+// more memory than a few.
+func held(c *spec.Contract) int {
+	const all, most, least = 1 << 19, 1 << 17, 1 << 12
+	columns := 1 // the id's
+	if c != nil {
+		for _, rule := range c.Columns {
+			if rule.Unique {
+				columns++
+			}
+		}
+	}
+	return max(least, min(most, all/columns))
+}
+
 // Begin learns the columns. Everything seen before is void.
 func (k *Checker) Begin(columns []spec.ColumnRule) error {
 	err := k.Close()
@@ -66,6 +81,10 @@ func (k *Checker) Begin(columns []spec.ColumnRule) error {
 		}
 		k.names, at[c.Name], kinds[i] = append(k.names, c.Name), i, kind
 	}
+	o := k.o
+	if o.limit == 0 {
+		o.limit = held(o.Contract)
+	}
 	uniqueID := false
 	if k.o.Contract != nil {
 		for _, rule := range k.o.Contract.Columns {
@@ -77,11 +96,11 @@ func (k *Checker) Begin(columns []spec.ColumnRule) error {
 				continue
 			}
 			uniqueID = uniqueID || (rule.Name == k.o.ID && rule.Unique)
-			k.columns = append(k.columns, newColumnCheck(rule, i, kinds[i], k.o))
+			k.columns = append(k.columns, newColumnCheck(rule, i, kinds[i], o))
 		}
 	}
 	if i, ok := at[k.o.ID]; ok && k.o.ID != "" && !uniqueID {
-		k.ids = newRepeats(i, k.o)
+		k.ids = newRepeats(i, o)
 	}
 	k.events = newEventCheck(columns, k.o.Time)
 	if k.o.Suite != nil {

@@ -71,10 +71,10 @@ func (m *moments) std() float64 {
 func (r *Runner) aggregate(rule suite.Rule, at int) (check, error) {
 	base := aggregated{rule: rule, column: at}
 	base.typ = r.columns[at].Type
-	options := spill.Options{Limit: r.o.Limit, Dir: r.o.Dir, Keep: 1}
+	options := spill.Options{Limit: r.limit, Dir: r.o.Dir, Keep: 1}
 	switch rule.Type {
 	case "expect_column_median_to_be_between", "expect_column_quantile_values_to_be_between":
-		return &quantiles{aggregated: base, numbers: spill.NewNumbers(0, r.o.Dir)}, nil
+		return &quantiles{aggregated: base, numbers: spill.NewNumbers(r.limit, r.o.Dir)}, nil
 	case "expect_column_unique_value_count_to_be_between", "expect_column_proportion_of_unique_values_to_be_between":
 		return &distinct{aggregated: base, hash: newHasher(), groups: spill.NewGroups(options)}, nil
 	case "expect_column_distinct_values_to_be_in_set", "expect_column_distinct_values_to_contain_set", "expect_column_distinct_values_to_equal_set":

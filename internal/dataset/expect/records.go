@@ -25,7 +25,7 @@ func (r *Runner) records(rule suite.Rule, at []int) (check, error) {
 	switch rule.Type {
 	case "expect_compound_columns_to_be_unique":
 		c.hash = newHasher()
-		c.groups = spill.NewGroups(spill.Options{Limit: r.o.Limit, Keep: r.o.Keep, Dir: r.o.Dir})
+		c.groups = spill.NewGroups(spill.Options{Limit: r.limit, Keep: r.o.Keep, Dir: r.o.Dir})
 	case "expect_multicolumn_sum_to_equal":
 		c.good = func(columns []*Column, row int) bool {
 			sum := 0.0

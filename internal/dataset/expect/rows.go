@@ -40,9 +40,9 @@ func (r *Runner) rowCheck(rule suite.Rule, at int) (check, error) {
 	case "expect_column_values_to_be_null":
 		c.nulls = wantNulls
 	case "expect_column_values_to_be_unique":
-		return newUniqueCheck(rule, at, r.o), nil
+		return newUniqueCheck(rule, at, r.kept()), nil
 	case "expect_column_value_z_scores_to_be_less_than":
-		return newZScores(rule, at, r.o), nil
+		return newZScores(rule, at, r.kept()), nil
 	case "expect_column_values_to_be_increasing", "expect_column_values_to_be_decreasing":
 		c.bind = monotone(rule)
 	default:

@@ -4,13 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/leanloop/leanloop/internal/dataset/suite"
 )
 
 // Options bound a Runner. Zero fields take the defaults.
 type Options struct {
-	Limit int    // different values held in memory by each rule that needs all; 131,072
+	Limit int    // different values held in memory by each rule that needs all; 0: 524,288 shared among them, at most 131,072 each
 	Keep  int    // rows that a finding lists; 20
 	Dir   string // for temporary files; "": the system's
 }
@@ -20,6 +21,7 @@ type Runner struct {
 	suite *suite.Suite
 	o     Options
 
+	limit   int      // of each rule
 	columns []Column // names and types
 	checks  []check
 	rows    int64
@@ -55,6 +57,10 @@ func New(s *suite.Suite, o Options) *Runner {
 func (r *Runner) Begin(columns []Column) error {
 	err := r.Close()
 	r.columns, r.rows, r.checks = slices.Clone(columns), 0, nil
+	r.limit = r.o.Limit
+	if r.limit == 0 {
+		r.limit = shareOf(r.suite)
+	}
 	for _, e := range r.suite.Expectations {
 		rule, problems := e.Rule()
 		if len(problems) > 0 {
@@ -63,6 +69,28 @@ func (r *Runner) Begin(columns []Column) error {
 		r.checks = append(r.checks, r.start(rule))
 	}
 	return err
+}
+
+// kept is the options with the rules' limit.
+func (r *Runner) kept() Options {
+	o := r.o
+	o.Limit = r.limit
+	return o
+}
+
+// shareOf is how many values each rule of a suite may hold, so that many rules need no more memory than a few.
+func shareOf(s *suite.Suite) int {
+	const all, most, least = 1 << 19, 1 << 17, 1 << 12
+	rules := 1
+	for _, e := range s.Expectations {
+		for _, word := range []string{"unique", "distinct", "z_scores", "median", "quantile", "most_common"} {
+			if strings.Contains(e.Type, word) {
+				rules++
+				break
+			}
+		}
+	}
+	return max(least, min(most, all/rules))
 }
 
 // start is the check of a rule. A rule that can't be held to these columns fails, and the others go on.

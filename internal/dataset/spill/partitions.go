@@ -11,7 +11,7 @@ import (
 
 const (
 	partitionCount = 256
-	pageSize       = 16 << 10 // bytes collected for a partition before they are written
+	pageSize       = 4 << 10 // bytes collected for a partition before they are written
 )
 
 // temporary is a file that nobody else sees, and that is gone when it is closed or the process ends.
