@@ -112,13 +112,10 @@ func (o *rollbackOptions) rollBack(ctx context.Context, head registry.Entry, act
 	if err != nil {
 		return registry.Entry{}, err
 	}
-	return ledger.Do(ctx, registry.Command{
-		// The epoch makes the key: two who roll back the same at once do it once.
-		Key:   fmt.Sprintf("rollback/%d/%d/%d", head.State.Epoch, head.State.Challenger, to),
-		Kind:  registry.KindRolledBack,
-		Actor: actor, Via: "cli", Reason: o.reason, Time: o.now().UTC(), Guard: registry.GuardOf(head.State),
-		RolledBack: &registry.RolledBack{Version: head.State.Challenger, To: to, Reason: o.reason},
-	})
+	at := head.State
+	order := registry.RollBack(at.Epoch, at.Champion, at.Challenger, to, o.reason)
+	order.Actor, order.Via, order.Time = actor, "cli", o.now().UTC()
+	return ledger.Do(ctx, order)
 }
 
 // abort asks the running canary to end. It is false where no canary, or no Temporal, answers.

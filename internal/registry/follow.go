@@ -20,8 +20,9 @@ type Routing struct {
 	Hash       string
 	Time       time.Time
 	Epoch      int64
-	Champion   Slot // zero: none
-	Challenger Slot // zero: none
+	Champion   Slot   // zero: none
+	Challenger Slot   // zero: none
+	Former     []Slot // champions of before, by number: a rollback can return to them
 	Weight     float64
 	LeaseUntil time.Time // zero without a challenger
 	Spec       string    // digest of the applied spec; "": none
@@ -106,7 +107,10 @@ func decodeRouting(raw []byte, model string) (Routing, error) {
 			Weight     float64 `json:"weight"`
 			Lease      *Lease  `json:"lease"`
 			Epoch      int64   `json:"epoch"`
-			Versions   []Slot  `json:"versions"`
+			Versions   []struct {
+				Slot
+				PromotedAt json.RawMessage `json:"promoted_at"`
+			} `json:"versions"`
 		} `json:"state"`
 	}
 	if err := json.Unmarshal(raw, &e); err != nil {
@@ -130,7 +134,7 @@ func decodeRouting(raw []byte, model string) (Routing, error) {
 		}
 		for _, v := range s.Versions {
 			if v.Number == number {
-				return v, checkDigest("artifact", v.Artifact)
+				return v.Slot, checkDigest("artifact", v.Artifact)
 			}
 		}
 		return Slot{}, fmt.Errorf("the %s is version %d, which it doesn't list", what, number)
@@ -141,6 +145,11 @@ func decodeRouting(raw []byte, model string) (Routing, error) {
 	}
 	if r.Challenger, err = slot("challenger", s.Challenger); err != nil {
 		return Routing{}, err
+	}
+	for _, v := range s.Versions {
+		if v.PromotedAt != nil && v.Number != s.Champion && checkDigest("artifact", v.Artifact) == nil {
+			r.Former = append(r.Former, v.Slot)
+		}
 	}
 	if s.Challenger != 0 {
 		r.Weight, r.LeaseUntil = s.Weight, s.Lease.Until

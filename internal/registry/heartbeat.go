@@ -30,6 +30,7 @@ const (
 type Heartbeat struct {
 	ID        string           `json:"id"`
 	Address   string           `json:"address"`
+	Admin     string           `json:"admin,omitempty"` // URL of its admin listener, for break-glass
 	Time      time.Time        `json:"time"`
 	ExpiresAt time.Time        `json:"expires_at"`
 	Only      []string         `json:"only,omitempty"` // it serves these models and no other; empty: all
@@ -48,6 +49,7 @@ type Serve struct {
 	Champion   int     `json:"champion"`
 	Challenger int     `json:"challenger"`
 	Weight     float64 `json:"weight"`
+	Override   bool    `json:"override,omitempty"` // it serves by a rollback of its own that the ledger does not have yet
 }
 
 // PutHeartbeat replaces a gateway's heartbeat.

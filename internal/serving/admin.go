@@ -13,6 +13,9 @@ import (
 //	GET /healthz   200 as long as the process answers; {"status": "ok" | "degraded", "problems": [...]}
 //	GET /readyz    200 when every known model was looked at, else 503 with the reason
 //	GET /routes    the routing of each model
+//
+//	POST /admin/rollback/{model}   break-glass: a RollbackOrder, with the admin token; 200 a RollbackAnswer, 202 where
+//	                               this gateway alone serves so until the store is back
 func (s *Server) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
@@ -27,6 +30,7 @@ func (s *Server) AdminHandler() http.Handler {
 	mux.HandleFunc("GET /routes", func(w http.ResponseWriter, _ *http.Request) {
 		s.sendValue(w, http.StatusOK, map[string]any{"gateway": s.cfg.ID, "models": s.statuses()})
 	})
+	mux.HandleFunc("POST /admin/rollback/{model}", s.rollback)
 	return mux
 }
 
@@ -59,6 +63,8 @@ type RouteStatus struct {
 	StickyBy        string     `json:"sticky_by,omitempty"`
 	LogSample       float64    `json:"log_sample"`
 	Problems        []string   `json:"problems,omitempty"`
+
+	Override *OverrideStatus `json:"override,omitempty"` // a break-glass rollback that wins over the ledger
 }
 
 // ArmStatus is one loaded version.
@@ -82,6 +88,7 @@ func (s *Server) statuses() []RouteStatus {
 		if r := s.route(f.model); r != nil {
 			st.Seq, st.Epoch, st.Weight = r.seq, r.epoch, r.weight
 			st.Champion, st.Challenger = r.champion.status(), r.challenger.status()
+			st.Override = r.override.status()
 			st.StickyBy, st.LogSample = r.settings.stickyBy, r.settings.sample
 			if r.challenger != nil {
 				until := r.leaseUntil

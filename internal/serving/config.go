@@ -16,10 +16,12 @@ import (
 // Config is everything about a gateway that is not one of its Ports. DefaultConfig gives working values for all but
 // ID and StateDir.
 type Config struct {
-	ID       string   // stable over restarts, unique among gateways; letters, digits, '.', '_' and '-'
-	Address  string   // where applications reach this gateway; told in its heartbeat
-	StateDir string   // folder of its own: last routing state and verified artifacts
-	Models   []string // empty: every model that has a ledger
+	ID           string   // stable over restarts, unique among gateways; letters, digits, '.', '_' and '-'
+	Address      string   // where applications reach this gateway; told in its heartbeat
+	AdminAddress string   // where operators reach its admin listener; told in its heartbeat
+	AdminToken   *Token   // who shows it may roll back; nil: nobody may
+	StateDir     string   // folder of its own: last routing state and verified artifacts
+	Models       []string // empty: every model that has a ledger
 
 	Discover     time.Duration // between looks for new models
 	Follow       time.Duration // between looks at a ledger
@@ -49,6 +51,7 @@ type Config struct {
 	ReadRequest  time.Duration // and this long for the whole request
 	WriteAnswer  time.Duration // and an answer must be read within this
 	Idle         time.Duration // a connection without a request is kept this long
+	BreakGlass   time.Duration // the ledger has this long to take a break-glass rollback; then the gateway does it alone
 	DrainTimeout time.Duration // requests in flight get this long at shutdown
 	FlushTimeout time.Duration // metrics and prediction log get this long after that
 }
@@ -64,7 +67,7 @@ func DefaultConfig() Config {
 		LogAge: 5 * time.Second, LogAgeCanary: time.Second, LogPart: 4 << 20, LogBuffer: 64 << 20,
 		MaxBody: 4 << 20, MaxBatch: 10_000, MaxInFlight: 1024, MaxMemory: 256 << 20,
 		ReadHeader: 5 * time.Second, ReadRequest: 30 * time.Second, WriteAnswer: 30 * time.Second,
-		Idle: 2 * time.Minute, DrainTimeout: 10 * time.Second, FlushTimeout: 10 * time.Second,
+		Idle: 2 * time.Minute, BreakGlass: 3 * time.Second, DrainTimeout: 10 * time.Second, FlushTimeout: 10 * time.Second,
 	}
 }
 
@@ -85,7 +88,7 @@ func (c Config) Validate() error {
 		{"challenger-timeout", c.ChallengerTimeout}, {"heartbeat", c.Heartbeat}, {"heartbeat-expiry", c.HeartbeatExpiry}, {"flush-metrics", c.FlushMetrics},
 		{"log-age", c.LogAge}, {"log-age-canary", c.LogAgeCanary}, {"read-header", c.ReadHeader},
 		{"read-request", c.ReadRequest}, {"write-answer", c.WriteAnswer}, {"idle", c.Idle},
-		{"drain-timeout", c.DrainTimeout}, {"flush-timeout", c.FlushTimeout},
+		{"break-glass", c.BreakGlass}, {"drain-timeout", c.DrainTimeout}, {"flush-timeout", c.FlushTimeout},
 	} {
 		if d.value <= 0 {
 			return fmt.Errorf("gateway: %s: observed %v, want more than 0", d.name, d.value)

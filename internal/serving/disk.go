@@ -31,6 +31,7 @@ type routingState struct {
 	LeaseFor   time.Duration `json:"lease_for_ns,omitempty"` // the lease's length by the clock of the one who wrote it
 	Spec       string        `json:"spec"`                   // digest of the applied spec; "": none
 	Features   []string      `json:"features,omitempty"`     // that versions served here read, sorted
+	Former     []versionRef  `json:"former,omitempty"`       // champions of before: a rollback without the store can return to them
 }
 
 type versionRef = registry.Slot
@@ -39,7 +40,7 @@ type versionRef = registry.Slot
 func routingOf(model string, r registry.Routing) routingState {
 	out := routingState{
 		Model: model, Seq: r.Seq, Hash: r.Hash, Epoch: r.Epoch, Champion: r.Champion, Challenger: r.Challenger,
-		Weight: r.Weight, LeaseUntil: r.LeaseUntil, Spec: r.Spec,
+		Weight: r.Weight, LeaseUntil: r.LeaseUntil, Spec: r.Spec, Former: r.Former,
 	}
 	if !r.LeaseUntil.IsZero() {
 		out.LeaseFor = max(0, r.LeaseUntil.Sub(r.Time))
@@ -50,6 +51,7 @@ func routingOf(model string, r registry.Routing) routingState {
 // disk is the gateway's state folder:
 //
 //	routes/<model>.json            the routing state that was applied last
+//	overrides/<model>.json         a break-glass rollback that the ledger doesn't have yet
 //	objects/models/<model>/...     artifacts and specs, under their keys in the bucket
 type disk struct {
 	dir    string
@@ -61,7 +63,7 @@ const maxArtifacts = 4
 
 func openDisk(dir string) (*disk, error) {
 	d := &disk{dir: dir, unkept: func(error) {}}
-	for _, sub := range []string{d.routes(), d.objects()} {
+	for _, sub := range []string{d.routes(), d.overrides(), d.objects()} {
 		if err := os.MkdirAll(sub, 0o750); err != nil {
 			return nil, fmt.Errorf("gateway state folder: %w", err)
 		}

@@ -6,6 +6,6 @@
 // without a ledger read for a minute, a challenger gets nothing. A request reads one routing table once, so it never
 // sees half a change.
 //
-// The package must never write to a ledger, never wait for a store inside a request, and never let a challenger's
+// The package must never write to a ledger, but for the rollback that an operator orders on the admin listener; never wait for a store inside a request, and never let a challenger's
 // failure reach a client.
 package serving

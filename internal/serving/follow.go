@@ -19,7 +19,9 @@ type follower struct {
 	server *Server
 	model  string
 	ledger *registry.Follower
+	writer *registry.Ledger // for break-glass alone
 	fresh  *freshness
+	wake   chan struct{}
 
 	stepping sync.Mutex       // one step at a time; the fields down to the next lock are its
 	head     registry.Routing // as last read
@@ -31,6 +33,12 @@ type follower struct {
 	complete bool             // that attempt left nothing out
 	attempts int              // failed ones at that entry
 	retryAt  time.Time        // no further attempt at it before
+
+	last       atomic.Pointer[routingState] // as last read, or restored
+	asked      atomic.Pointer[route]        // the newest one by the ledger alone; written under the server's swapping
+	override   atomic.Pointer[override]
+	overriding sync.Mutex // of those that change the override
+	breaking   sync.Mutex // one break-glass order at a time
 
 	looked atomic.Bool // a step came to its end: the route is what the ledger asks for, as far as it can be loaded
 
@@ -50,6 +58,7 @@ const maxFeatures = 10_000
 func (s *Server) newFollower(model string) *follower {
 	return &follower{
 		server: s, model: model, ledger: registry.NewFollower(s.ports.Store, model),
+		writer: registry.NewLedger(s.ports.Store, model), wake: make(chan struct{}, 1),
 		fresh: newFreshness(s.started, s.cfg.StaleAfter), features: map[string]bool{},
 		troubles: newTroubles(s.log().With("model", model), s.ports.Clock),
 	}
@@ -59,12 +68,15 @@ func (s *Server) newFollower(model string) *follower {
 func (f *follower) restore(ctx context.Context) {
 	f.stepping.Lock()
 	defer f.stepping.Unlock()
+	f.restoreOverride(ctx)
 	state, ok, err := f.server.disk.load(f.model)
 	f.troubles.note("disk", err)
 	if !ok {
 		return
 	}
 	f.ledger.Saw(state.Seq, state.Hash)
+	f.writer.Saw(state.Seq, state.Hash)
+	f.last.Store(&state)
 	f.met = f.server.ports.Clock()
 	for _, name := range state.Features {
 		f.features[name] = true
@@ -78,13 +90,23 @@ func (f *follower) restore(ctx context.Context) {
 func (f *follower) step(ctx context.Context) error {
 	f.stepping.Lock()
 	defer f.stepping.Unlock()
+	o, refused := f.appendOverride(ctx)
+	read, err := f.readAndApply(ctx)
+	if read {
+		f.endOverride(ctx, o, refused)
+	}
+	return err
+}
+
+// readAndApply is step but for what a break-glass rollback adds; read says that the ledger answered.
+func (f *follower) readAndApply(ctx context.Context) (read bool, err error) {
 	s := f.server
 	asked := s.ports.Clock()
 	reading, cancel := context.WithTimeout(ctx, s.cfg.ReadTimeout)
 	head, err := f.look(reading, asked)
 	cancel()
 	if err != nil && ctx.Err() != nil {
-		return ctx.Err() // we are stopping: not the ledger's fault
+		return false, ctx.Err() // we are stopping: not the ledger's fault
 	}
 	f.troubles.note("ledger", err)
 	s.metrics.ledgerRead(f.model, err)
@@ -93,23 +115,28 @@ func (f *follower) step(ctx context.Context) error {
 		if errors.As(err, &broken) { // an answer, which waiting doesn't change
 			f.looked.Store(true)
 		}
-		return err
+		return false, err
 	}
 	f.fresh.read(asked)
 	f.seen.Store(max(f.seen.Load(), head.Seq))
 	defer f.looked.Store(true)
+	want := routingOf(f.model, head)
+	if head.Seq > 0 {
+		f.last.Store(&want)
+		f.writer.Saw(head.Seq, head.Hash)
+	}
 	switch {
 	case head.Seq == 0:
-		return nil
+		return true, nil
 	case head.Seq == f.tried && f.complete:
-		return nil
+		return true, nil
 	case head.Seq == f.tried && asked.Before(f.retryAt):
-		return fmt.Errorf("%s: entry %d is not served completely, next attempt in %v", f.model, head.Seq, f.retryAt.Sub(asked))
+		return true, fmt.Errorf("%s: entry %d is not served completely, next attempt in %v", f.model, head.Seq, f.retryAt.Sub(asked))
 	}
 	if head.Seq != f.tried {
 		f.met = asked
 	}
-	return f.apply(ctx, s.ports.Store, routingOf(f.model, head))
+	return true, f.apply(ctx, s.ports.Store, want)
 }
 
 // look gives the ledger's head. Mostly that is one small request, which finds nothing behind what was read before; the
@@ -160,16 +187,44 @@ func (f *follower) apply(ctx context.Context, from objectstore.Store, want routi
 	want.Features = f.remember(champion, challenger)
 	r := newRoute(f.model, champion, challenger, set)
 	r.ignore(want.Features)
-	r.seq, r.epoch, r.fresh = want.Seq, want.Epoch, f.fresh
+	r.seq, r.epoch, r.of, r.fresh = want.Seq, want.Epoch, want.standing(), f.fresh
 	if challenger != nil {
 		r.weight, r.leaseUntil, r.leaseEnds = want.Weight, want.LeaseUntil, f.met.Add(want.LeaseFor)
 	}
 	if err != nil { // the heartbeat must not confirm this entry
 		r.seq, r.epoch = f.applied.Seq, f.applied.Epoch
 	}
-	s.swap(r)
+	s.count(r)
+	f.publish(r)
 	f.settle(want, err)
 	return err
+}
+
+// publish swaps the table. Requests that hold the old one finish on it. A break-glass rollback wins here, so that no
+// route that was being made while it came undoes it.
+func (f *follower) publish(r *route) {
+	f.server.swapping.Lock()
+	defer f.server.swapping.Unlock()
+	f.asked.Store(r)
+	f.serve(r)
+}
+
+// republish serves by the override there is now, if any.
+func (f *follower) republish() {
+	f.server.swapping.Lock()
+	defer f.server.swapping.Unlock()
+	if r := f.asked.Load(); r != nil {
+		f.serve(r)
+	}
+}
+
+// serve puts a route of the ledger, or what wins over it, into the table. The caller holds the lock.
+func (f *follower) serve(r *route) {
+	s := f.server
+	if o := f.override.Load(); o.wins(r) {
+		r = s.over(o, r)
+	}
+	s.table.Store(s.table.Load().with(r))
 }
 
 // withdraw takes weight away at once, before anything is loaded: a rollback mustn't wait for a download.
@@ -184,7 +239,7 @@ func (f *follower) withdraw(old *route, want routingState) {
 	if weight < old.weight {
 		less := *old
 		less.weight = weight
-		f.server.publish(&less)
+		f.publish(&less)
 	}
 }
 
@@ -193,8 +248,11 @@ func (f *follower) version(ctx context.Context, from objectstore.Store, old *rou
 	if ref.Number == 0 {
 		return nil, nil
 	}
-	if old != nil {
-		for _, a := range []*arm{old.champion, old.challenger} {
+	for _, r := range []*route{old, f.asked.Load()} { // the latter has what an override leaves out
+		if r == nil {
+			continue
+		}
+		for _, a := range []*arm{r.champion, r.challenger} {
 			if a != nil && a.number == ref.Number && a.artifact == ref.Artifact {
 				return a.version, nil
 			}
@@ -240,7 +298,11 @@ func (f *follower) settle(want routingState, err error) {
 	f.applied = want
 	s.log().Info("routing", "model", f.model, "seq", want.Seq, "champion", want.Champion.Number,
 		"challenger", want.Challenger.Number, "weight", want.Weight)
-	f.troubles.note("disk", errors.Join(s.disk.save(want), s.disk.prune(f.model, want.Champion.Artifact, want.Challenger.Artifact)))
+	used := []string{want.Champion.Artifact, want.Challenger.Artifact}
+	if o := f.override.Load(); o != nil {
+		used = append(used, o.To.Artifact)
+	}
+	f.troubles.note("disk", errors.Join(s.disk.save(want), s.disk.prune(f.model, used...)))
 	s.wakeHeartbeat()
 }
 
@@ -256,9 +318,23 @@ func (f *follower) interval() time.Duration {
 func (f *follower) run(ctx context.Context) {
 	for {
 		_ = f.step(ctx) // reported
-		if !sleep(ctx, f.interval()) {
+		timer := time.NewTimer(f.interval())
+		select {
+		case <-ctx.Done():
+			timer.Stop()
 			return
+		case <-f.wake:
+			timer.Stop()
+		case <-timer.C:
 		}
+	}
+}
+
+// wakeUp has the ledger read now.
+func (f *follower) wakeUp() {
+	select {
+	case f.wake <- struct{}{}:
+	default: // it is about to be
 	}
 }
 

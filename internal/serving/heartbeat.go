@@ -13,11 +13,11 @@ func (s *Server) heartbeat(ctx context.Context, ttl time.Duration) error {
 	defer s.beating.Unlock()
 	now := s.ports.Clock().UTC()
 	h := registry.Heartbeat{
-		ID: s.cfg.ID, Address: s.cfg.Address, Time: now, ExpiresAt: now.Add(ttl), Only: s.cfg.Models,
+		ID: s.cfg.ID, Address: s.cfg.Address, Admin: s.cfg.AdminAddress, Time: now, ExpiresAt: now.Add(ttl), Only: s.cfg.Models,
 		Models: map[string]registry.Serve{},
 	}
 	for model, r := range s.table.Load().routes {
-		served := registry.Serve{Seq: r.seq, Epoch: r.epoch}
+		served := registry.Serve{Seq: r.seq, Epoch: r.epoch, Override: r.override != nil}
 		if r.champion != nil {
 			served.Champion = r.champion.number
 		}

@@ -20,6 +20,7 @@ type metrics struct {
 	ledgerReads       *prometheus.CounterVec
 	loadFailures      *prometheus.CounterVec
 	heartbeatFailures prometheus.Counter
+	breakGlass        *prometheus.CounterVec
 	logWritten        prometheus.Counter
 	logDropped        prometheus.Counter
 }
@@ -55,12 +56,15 @@ func newMetrics(s *Server) *metrics {
 		}, []string{"model"}),
 		heartbeatFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "leanloop_heartbeat_failures_total", Help: "Heartbeats that could not be written."}),
+		breakGlass: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "leanloop_break_glass_total", Help: "Break-glass rollbacks by outcome: appended, already, stored (here alone, until the store is back) or conflict.",
+		}, []string{"model", "outcome"}),
 		logWritten: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "leanloop_prediction_log_rows_total", Help: "Rows of the prediction log that were stored."}),
 		logDropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "leanloop_prediction_log_dropped_total", Help: "Rows that did not fit the prediction log's memory."}),
 	}
-	m.registry.MustRegister(m.latency, m.predictions, m.rejected, m.ledgerReads, m.loadFailures, m.heartbeatFailures,
+	m.registry.MustRegister(m.latency, m.predictions, m.rejected, m.ledgerReads, m.loadFailures, m.heartbeatFailures, m.breakGlass,
 		m.logWritten, m.logDropped, routeCollector{s},
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "leanloop_points_dropped_total", Help: "Points that the time series store never took.",
@@ -103,15 +107,16 @@ type routeCollector struct{ server *Server }
 var (
 	weightDesc = prometheus.NewDesc("leanloop_canary_weight",
 		"Share of requests that the challenger gets now: 0 past its lease or without a recent ledger read.", []string{"model"}, nil)
-	versionDesc = prometheus.NewDesc("leanloop_served_version", "Version number of an arm.", []string{"model", "arm"}, nil)
-	seqDesc     = prometheus.NewDesc("leanloop_ledger_applied_seq", "Ledger entry that is served completely.", []string{"model"}, nil)
-	lagDesc     = prometheus.NewDesc("leanloop_ledger_lag_entries", "Entries read and not served yet.", []string{"model"}, nil)
-	ageDesc     = prometheus.NewDesc("leanloop_ledger_age_seconds", "Time since the ledger was last read.", []string{"model"}, nil)
+	versionDesc  = prometheus.NewDesc("leanloop_served_version", "Version number of an arm.", []string{"model", "arm"}, nil)
+	seqDesc      = prometheus.NewDesc("leanloop_ledger_applied_seq", "Ledger entry that is served completely.", []string{"model"}, nil)
+	lagDesc      = prometheus.NewDesc("leanloop_ledger_lag_entries", "Entries read and not served yet.", []string{"model"}, nil)
+	overrideDesc = prometheus.NewDesc("leanloop_override", "1 while a break-glass rollback wins over the ledger.", []string{"model"}, nil)
+	ageDesc      = prometheus.NewDesc("leanloop_ledger_age_seconds", "Time since the ledger was last read.", []string{"model"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c routeCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{weightDesc, versionDesc, seqDesc, lagDesc, ageDesc} {
+	for _, d := range []*prometheus.Desc{weightDesc, versionDesc, seqDesc, lagDesc, ageDesc, overrideDesc} {
 		ch <- d
 	}
 }
@@ -125,6 +130,11 @@ func (c routeCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(weightDesc, r.EffectiveWeight, r.Model)
 		gauge(seqDesc, float64(r.Seq), r.Model)
 		gauge(lagDesc, float64(max(0, r.HeadSeq-r.Seq)), r.Model)
+		overridden := 0.0
+		if r.Override != nil {
+			overridden = 1
+		}
+		gauge(overrideDesc, overridden, r.Model)
 		if r.LedgerAge != nil {
 			gauge(ageDesc, *r.LedgerAge, r.Model)
 		}

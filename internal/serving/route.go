@@ -61,9 +61,11 @@ func settingsOf(m *spec.Model) settings {
 // route is how one model's requests are answered, by one ledger entry. It is immutable but for fresh.
 type route struct {
 	model      string
-	seq, epoch int64
-	champion   *arm // nil: nothing to answer with yet
-	challenger *arm // nil: none
+	seq, epoch int64     // of the entry that is served completely
+	of         standing  // of the entry that it was made by
+	override   *override // that it serves in the ledger's place; nil: none
+	champion   *arm      // nil: nothing to answer with yet
+	challenger *arm      // nil: none
 	weight     float64
 	leaseUntil time.Time // the weight is 0 from here on, by the clocks of all
 	leaseEnds  time.Time // and from here on: the lease's length after its entry was read, by this process's own clock

@@ -195,22 +195,14 @@ func (s *Server) all() []*follower {
 // route is a model's present route; nil: none.
 func (s *Server) route(model string) *route { return s.table.Load().routes[model] }
 
-// swap gives a new route its counters and publishes it.
-func (s *Server) swap(r *route) {
+// count gives a new route's arms their counters.
+func (s *Server) count(r *route) {
 	for _, a := range []*arm{r.champion, r.challenger} {
 		if a != nil {
 			a.counts = s.counters.of(armKey{r.model, a.number, a.name})
 			a.metrics = s.metrics.of(r.model, a.number, a.name)
 		}
 	}
-	s.publish(r)
-}
-
-// publish swaps the table. Requests that hold the old one finish on it.
-func (s *Server) publish(r *route) {
-	s.swapping.Lock()
-	defer s.swapping.Unlock()
-	s.table.Store(s.table.Load().with(r))
 }
 
 // ready says whether requests may come: of each known model either something is served, or its ledger was looked at. A

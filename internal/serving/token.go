@@ -1,0 +1,44 @@
+package serving
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// minToken is the shortest admin token in bytes: what is shorter can be guessed.
+const minToken = 16
+
+// Token is what an operator shows to change something on the admin listener. It keeps a digest alone, so that no log
+// or dump of a configuration can tell it.
+type Token struct{ digest [sha256.Size]byte }
+
+// NewToken takes a token's text, without the white space around it.
+func NewToken(text string) (*Token, error) {
+	text = strings.TrimSpace(text)
+	if len(text) < minToken {
+		return nil, fmt.Errorf("admin token: %d bytes, want at least %d", len(text), minToken)
+	}
+	return &Token{sha256.Sum256([]byte(text))}, nil
+}
+
+// is compares in a time that tells nothing.
+func (t *Token) is(text string) bool {
+	given := sha256.Sum256([]byte(text))
+	return subtle.ConstantTimeCompare(given[:], t.digest[:]) == 1
+}
+
+// authorize says why a request may change nothing; nil if it may.
+func (s *Server) authorize(req *http.Request) *problem {
+	if s.cfg.AdminToken == nil {
+		return &problem{Status: http.StatusForbidden, Code: "no_token",
+			Message: "this gateway has no admin token, so nobody may: set LEANLOOP_ADMIN_TOKEN or LEANLOOP_ADMIN_TOKEN_FILE and start it again"}
+	}
+	scheme, text, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || !s.cfg.AdminToken.is(text) {
+		return &problem{Status: http.StatusUnauthorized, Code: "wrong_token", Message: "want the header Authorization: Bearer and this gateway's admin token"}
+	}
+	return nil
+}
