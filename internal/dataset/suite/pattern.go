@@ -35,15 +35,24 @@ const (
 	spaceClass = `\s\x0b\x1c-\x1f\x{85}\p{Z}`
 )
 
+var (
+	multiline     = regexp.MustCompile(`\(\?[a-zA-Z]*m`) // where $ is an end of a line, in both
+	unicodeEscape = regexp.MustCompile(`^\\u[0-9a-fA-F]{4}`)
+)
+
 // translate writes a pattern for RE2. A $ also matches before a last line feed, \Z at the very end, \d \w \s and their
 // opposites are about Unicode. The opposites \D \W \S within brackets stay RE2's, about ASCII: there is no way to
 // write them.
 func translate(text string) string {
 	var b strings.Builder
 	class := false // within brackets
+	lines := multiline.MatchString(text)
 	for i := 0; i < len(text); i++ {
 		c := text[i]
 		switch {
+		case c == '\\' && unicodeEscape.MatchString(text[i:]):
+			b.WriteString(`\x{` + text[i+2:i+6] + `}`)
+			i += 5
 		case c == '\\' && i+1 < len(text):
 			i++
 			b.WriteString(escape(text[i], class))
@@ -62,7 +71,9 @@ func translate(text string) string {
 				i++
 				b.WriteString(`\]`)
 			}
-		case c == '$':
+		case c == '{' && strings.HasPrefix(text[i:], "{,"):
+			b.WriteString("{0")
+		case c == '$' && !lines:
 			b.WriteString(`(?:\n?\z)`)
 		default:
 			b.WriteByte(c)
