@@ -5,6 +5,8 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/leanloop/leanloop/internal/serving"
 	"github.com/leanloop/leanloop/internal/timeseries"
 )
 
@@ -47,6 +50,25 @@ func TestFlagsOverrideTheEnvironmentAndItTheDefaults(t *testing.T) {
 	require.Equal(t, timeseries.DefaultInfluxBucket, o.influx.Bucket)
 }
 
+func TestAdminTokenComesFromTheEnvironmentOrAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(file, []byte("0123456789abcdef\n"), 0o600))
+	for _, vars := range []func(string) string{
+		env("LEANLOOP_ADMIN_TOKEN", "0123456789abcdef"), env("LEANLOOP_ADMIN_TOKEN_FILE", file),
+	} {
+		o, err := parse(nil, vars, &bytes.Buffer{})
+		require.NoError(t, err)
+		require.NoError(t, o.takeToken())
+		want, err := serving.NewToken("0123456789abcdef")
+		require.NoError(t, err)
+		require.Equal(t, want, o.serving.AdminToken)
+	}
+	o, err := parse(nil, env(), &bytes.Buffer{})
+	require.NoError(t, err)
+	require.NoError(t, o.takeToken())
+	require.Nil(t, o.serving.AdminToken)
+}
+
 func TestWrongUsageExitsWith2AndSaysWhy(t *testing.T) {
 	for _, c := range []struct {
 		name, says string
@@ -57,6 +79,9 @@ func TestWrongUsageExitsWith2AndSaysWhy(t *testing.T) {
 		{"an argument", `unexpected argument "serve"`, []string{"serve"}, env("LEANLOOP_BUCKET", "lake")},
 		{"an unknown flag", "not defined: -bukket", []string{"-bukket", "x"}, env()},
 		{"a wrong InfluxDB URL", `url "influx"`, nil, env("LEANLOOP_BUCKET", "lake", "INFLUX_URL", "influx")},
+		{"a token that can be guessed", "admin token: 4 bytes, want at least 16", nil, env("LEANLOOP_BUCKET", "lake", "LEANLOOP_ADMIN_TOKEN", "1234")},
+		{"a token file that isn't there", "no such file", []string{"-admin-token-file", "none/token"}, env("LEANLOOP_BUCKET", "lake")},
+		{"two tokens", "want one of them", []string{"-admin-token-file", "token"}, env("LEANLOOP_BUCKET", "lake", "LEANLOOP_ADMIN_TOKEN", "x")},
 		{"a wrong id", "gateway id", []string{"-id", "a b"}, env("LEANLOOP_BUCKET", "lake")},
 	} {
 		t.Run(c.name, func(t *testing.T) {

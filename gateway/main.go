@@ -52,7 +52,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stderr 
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case err == nil && !health:
-		err = o.validate()
+		if err = o.validate(); err == nil {
+			err = o.takeToken()
+		}
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "gateway:", err)
@@ -97,12 +99,15 @@ func serve(ctx context.Context, o options, stderr io.Writer) error {
 	if o.serving.Address == "" {
 		o.serving.Address = "http://" + applications.Addr().String()
 	}
+	if o.serving.AdminAddress == "" {
+		o.serving.AdminAddress = "http://" + admin.Addr().String()
+	}
 	server, err := serving.New(o.serving, ports)
 	if err != nil {
 		return errors.Join(err, applications.Close(), admin.Close())
 	}
 	log.Info("gateway listens", "id", o.serving.ID, "applications", applications.Addr().String(),
-		"admin", admin.Addr().String(), "bucket", o.bucket, "metrics", o.influx.URL != "")
+		"admin", admin.Addr().String(), "bucket", o.bucket, "metrics", o.influx.URL != "", "break-glass", o.serving.AdminToken != nil)
 	return server.Serve(ctx, applications, admin)
 }
 

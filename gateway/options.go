@@ -20,6 +20,8 @@ type options struct {
 	serving     serving.Config
 	listen      string
 	adminListen string
+	token       string // as given; "": in tokenFile, or none
+	tokenFile   string
 	bucket      string
 	influx      timeseries.InfluxConfig
 	logLevel    slog.Level
@@ -43,6 +45,8 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (options
 	fs.StringVar(&c.StateDir, "state-dir", getenv("LEANLOOP_STATE_DIR"), "`folder` of its own for the last routing state and artifacts; default: .leanloop/gateways/ID (LEANLOOP_STATE_DIR)")
 	fs.StringVar(&c.ID, "id", or("LEANLOOP_GATEWAY_ID", ""), "`name` in heartbeats and metrics, stable and its own; default: the host's name and the port (LEANLOOP_GATEWAY_ID)")
 	fs.StringVar(&c.Address, "address", getenv("LEANLOOP_ADDRESS"), "`URL` where applications reach this gateway, as others are told (LEANLOOP_ADDRESS)")
+	fs.StringVar(&c.AdminAddress, "admin-address", getenv("LEANLOOP_ADMIN_ADDRESS"), "`URL` where operators reach its admin listener, as others are told (LEANLOOP_ADMIN_ADDRESS)")
+	fs.StringVar(&o.tokenFile, "admin-token-file", getenv("LEANLOOP_ADMIN_TOKEN_FILE"), "`file` with the token that break-glass rollbacks need; none: they are refused (LEANLOOP_ADMIN_TOKEN_FILE, or the token itself in LEANLOOP_ADMIN_TOKEN)")
 	models := fs.String("models", getenv("LEANLOOP_MODELS"), "`names` of the models to serve, with commas; default: all (LEANLOOP_MODELS)")
 	fs.StringVar(&o.influx.URL, "influx", getenv("INFLUX_URL"), "`URL` of InfluxDB; none: metrics for Prometheus only (INFLUX_URL; INFLUX_TOKEN, INFLUX_ORG, INFLUX_BUCKET)")
 	fs.DurationVar(&c.FlushMetrics, "flush-metrics", c.FlushMetrics, "`time` between points to InfluxDB")
@@ -57,6 +61,7 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (options
 	if fs.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q; the only command is health", fs.Arg(0))
 	}
+	o.token = getenv("LEANLOOP_ADMIN_TOKEN")
 	o.influx.Token, o.influx.Org, o.influx.Bucket = getenv("INFLUX_TOKEN"), getenv("INFLUX_ORG"), or("INFLUX_BUCKET", timeseries.DefaultInfluxBucket)
 	for name := range strings.SplitSeq(*models, ",") {
 		if name = strings.TrimSpace(name); name != "" {
@@ -74,6 +79,15 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (options
 		c.StateDir = filepath.Join(".leanloop", "gateways", c.ID)
 	}
 	return o, nil
+}
+
+// takeToken reads the admin token, where there is one.
+func (o *options) takeToken() error {
+	text, err := serving.TokenText(o.token, o.tokenFile)
+	if err == nil && text != "" {
+		o.serving.AdminToken, err = serving.NewToken(text)
+	}
+	return err
 }
 
 // validate says what a gateway that serves lacks; a health check needs none of it.

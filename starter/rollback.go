@@ -20,6 +20,10 @@ type rollbackOptions struct {
 	to     int
 	reason string
 	wait   time.Duration
+
+	breakGlass bool
+	gateways   []string // URLs of admin listeners
+	tokenFile  string
 }
 
 func newRollback(a *app, run func(context.Context, *rollbackOptions) error) *cobra.Command {
@@ -29,7 +33,14 @@ func newRollback(a *app, run func(context.Context, *rollbackOptions) error) *cob
 		Long: `While a canary runs: abort it, all traffic goes back to the champion. Else, or with --to: make a former champion the
 champion again (without --to the one before). Then wait until every live gateway serves so.
 It needs S3 alone: where Temporal doesn't answer, the ledger is written directly, and a canary that still runs ends by
-itself when it finds that the ledger moved.`,
+itself when it finds that the ledger moved.
+
+With --break-glass every live gateway is told to do it by itself, for when S3 doesn't answer either: one that reaches the
+ledger writes it there, one that doesn't serves so from its own disk until it does. Without --to the champion stays and
+the challenger loses its traffic. It needs the gateways' admin token: LEANLOOP_ADMIN_TOKEN, or LEANLOOP_ADMIN_TOKEN_FILE
+or --token-file. The gateways are found by their heartbeats; where S3 is away, name their admin listeners by --gateway.`,
+		Example: `  starter rollback flight-delay --reason "complaints since noon"
+  starter rollback flight-delay --break-glass --gateway http://10.0.0.5:9090 --gateway http://10.0.0.6:9090 --reason "S3 is down"`,
 		ValidArgsFunction: a.completeModels,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.model = args[0]
@@ -38,6 +49,8 @@ itself when it finds that the ledger moved.`,
 				return usagef("why? --reason TEXT; it is kept in the ledger")
 			case o.to < 0:
 				return usagef("--to %d: want a version", o.to)
+			case !o.breakGlass && (len(o.gateways) > 0 || o.tokenFile != ""):
+				return usagef("--gateway and --token-file go with --break-glass")
 			}
 			return run(cmd.Context(), o)
 		},
@@ -45,6 +58,9 @@ itself when it finds that the ledger moved.`,
 	f := cmd.Flags()
 	f.IntVar(&o.to, "to", 0, "former champion to return to")
 	f.StringVar(&o.reason, "reason", "", "why; it is kept in the ledger")
+	f.BoolVar(&o.breakGlass, "break-glass", false, "tell the gateways themselves: needs neither Temporal nor S3")
+	f.StringArrayVar(&o.gateways, "gateway", nil, "URL of a gateway's admin listener, for each; default: those of the live heartbeats")
+	f.StringVar(&o.tokenFile, "token-file", "", "file with the gateways' admin token (LEANLOOP_ADMIN_TOKEN_FILE, or the token in LEANLOOP_ADMIN_TOKEN)")
 	f.DurationVar(&o.wait, "wait", 30*time.Second, "how long gateways may take to confirm")
 	return cmd
 }
@@ -67,6 +83,9 @@ func runRollback(ctx context.Context, o *rollbackOptions) error {
 	actor, err := o.actor()
 	if err != nil {
 		return err
+	}
+	if o.breakGlass {
+		return o.breakTheGlass(ctx, actor)
 	}
 	head, err := o.head(ctx, o.model)
 	if err != nil {

@@ -3,8 +3,10 @@ package serving
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 )
 
@@ -41,4 +43,23 @@ func (s *Server) authorize(req *http.Request) *problem {
 		return &problem{Status: http.StatusUnauthorized, Code: "wrong_token", Message: "want the header Authorization: Bearer and this gateway's admin token"}
 	}
 	return nil
+}
+
+// TokenText is the text of an admin token that is given itself or in a file, without the white space around it; "" if
+// neither is given.
+func TokenText(text, file string) (string, error) {
+	switch {
+	case file == "":
+		return strings.TrimSpace(text), nil
+	case text != "":
+		return "", errors.New("an admin token is given, and a file with one: want one of them")
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("admin token: %w", err)
+	}
+	if text = strings.TrimSpace(string(data)); text == "" {
+		return "", fmt.Errorf("admin token: %s is empty", file)
+	}
+	return text, nil
 }
