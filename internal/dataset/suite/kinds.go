@@ -25,6 +25,7 @@ const (
 	numbers       // number, integer, boolean
 	ordered       // numbers and timestamps
 	texts         // category, text
+	written       // all but timestamps, of which what was written isn't kept
 )
 
 // types are the contract's names of the types.
@@ -36,6 +37,8 @@ func (t takes) types() []string {
 		return []string{"number", "integer", "boolean", "timestamp"}
 	case texts:
 		return []string{"category", "text"}
+	case written:
+		return []string{"category", "text", "number", "integer", "boolean"}
 	}
 	return nil
 }
@@ -93,12 +96,12 @@ func kinds() map[string]kind {
 		"expect_column_values_to_be_in_set":             rows(anyType, "value_set", ""),
 		"expect_column_values_to_not_be_in_set":         rows(anyType, "value_set", ""),
 		"expect_column_values_to_be_unique":             rows(anyType, "", ""),
-		"expect_column_values_to_match_regex":           rows(anyType, "regex", ""),
-		"expect_column_values_to_not_match_regex":       rows(anyType, "regex", ""),
-		"expect_column_values_to_match_regex_list":      rows(anyType, "regex_list", "match_on"),
-		"expect_column_values_to_not_match_regex_list":  rows(anyType, "regex_list", ""),
-		"expect_column_value_lengths_to_be_between":     rows(texts, "", bounds),
-		"expect_column_value_lengths_to_equal":          rows(texts, "value", ""),
+		"expect_column_values_to_match_regex":           rows(written, "regex", ""),
+		"expect_column_values_to_not_match_regex":       rows(written, "regex", ""),
+		"expect_column_values_to_match_regex_list":      rows(written, "regex_list", "match_on"),
+		"expect_column_values_to_not_match_regex_list":  rows(written, "regex_list", ""),
+		"expect_column_value_lengths_to_be_between":     rows(written, "", bounds),
+		"expect_column_value_lengths_to_equal":          rows(written, "value", ""),
 		"expect_column_values_to_be_increasing":         rows(ordered, "", "strictly"),
 		"expect_column_values_to_be_decreasing":         rows(ordered, "", "strictly"),
 		"expect_column_values_to_match_strftime_format": rows(texts, "strftime_format", ""),

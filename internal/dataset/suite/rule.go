@@ -59,7 +59,11 @@ func (r Rule) Takes(column, columnType string) error {
 	k := kinds()[r.Type]
 	judged := column == r.Column || slices.Contains(r.Columns, column)
 	if valid := k.takes.types(); judged && valid != nil && !slices.Contains(valid, columnType) {
-		return fmt.Errorf("%s takes %s, and column %s is %s", r.Type, strings.Join(valid, ", "), column, columnType)
+		hint := ""
+		if columnType == "timestamp" && slices.Contains(valid, "text") {
+			hint = ": declare it text in the contract to keep what is written"
+		}
+		return fmt.Errorf("%s takes %s, and column %s is %s%s", r.Type, strings.Join(valid, ", "), column, columnType, hint)
 	}
 	for _, v := range []*Value{r.Min, r.Max} {
 		if v == nil || k.takes != ordered || k.family == Pairs {

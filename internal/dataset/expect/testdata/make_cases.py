@@ -141,7 +141,7 @@ def expectations():
         add("expect_column_values_to_match_regex_list", column=column, regex_list=[regex, "x"])
         add("expect_column_values_to_match_regex_list", column=column, regex_list=[regex, "e"], match_on="all")
         add("expect_column_values_to_not_match_regex_list", column=column, regex_list=[regex, "b"])
-    for column in ("code", "cat", "day"):
+    for column in ("code", "cat", "day", "id", "n"):
         add("expect_column_value_lengths_to_be_between", column=column, min_value=4, max_value=6)
         add("expect_column_value_lengths_to_be_between", column=column, min_value=4, strict_min=True, mostly=0.5)
         add("expect_column_value_lengths_to_equal", column=column, value=6)
