@@ -54,7 +54,11 @@ func (a *app) dataFile(ctx context.Context, flag, name, format string) (*dataFil
 // dataFormat is what the command line says, or else the name's ending.
 func dataFormat(flag, name, format string) (string, error) {
 	if format != "" {
-		return dataset.FormatOf("data." + format)
+		known, err := dataset.FormatOf("data." + format)
+		if err != nil {
+			return "", usagef("--format %s: want csv, csv.gz, csv.zst or parquet", format)
+		}
+		return known, nil
 	}
 	if name == standardInput {
 		return "", usagef("%sstandard input has no name to tell its format by: --format csv, csv.gz, csv.zst or parquet", of(flag))

@@ -97,6 +97,8 @@ func (o *driftOptions) check() error {
 		return usagef("--reference - --current -: only one of them can be standard input")
 	case len(o.columns) > 0 && len(o.exclude) > 0:
 		return usagef("--columns and --exclude: --columns alone says which are compared")
+	case o.compare.MinRows < 0:
+		return usagef("--min-rows %d: want 1 or more", o.compare.MinRows)
 	case o.given("max-drifted") && o.given("max-share"):
 		return usagef("--max-drifted and --max-share: a number of columns or a share of them, not both")
 	}
@@ -106,7 +108,7 @@ func (o *driftOptions) check() error {
 	if err := o.compare.Validate(); err != nil {
 		return usagef("%s", strings.TrimPrefix(err.Error(), "drift: "))
 	}
-	return checkPage(o.html)
+	return checkPage(o.html, o.reference, o.current, o.file)
 }
 
 // limits are the options to compare a number of features with: the spec's where it has them and the command line

@@ -11,23 +11,50 @@ import (
 // pageFlag is the help of --html.
 const pageFlag = "write a report to this file: one HTML page that needs no network"
 
-// checkPage refuses a place where no report can be written, before an hour of reading.
-func checkPage(path string) error {
-	if path == "" {
+// checkPage refuses what checkOutput does, for --html.
+func checkPage(path string, inputs ...string) error { return checkOutput("--html", path, inputs...) }
+
+// checkOutput refuses a place where nothing can be written, before an hour of reading, and one that holds what the
+// command reads: what is written would replace it.
+func checkOutput(flag, path string, inputs ...string) error {
+	switch path {
+	case "":
 		return nil
+	case standardInput:
+		return usagef("%s -: want a file; /dev/stdout is one", flag)
 	}
 	folder := filepath.Dir(path)
 	stat, err := os.Stat(folder)
 	if err != nil {
-		return usagef("--html: %w", err)
+		return usagef("%s: %w", flag, err)
 	}
 	if !stat.IsDir() {
-		return usagef("--html %s: %s is no folder", path, folder)
+		return usagef("%s %s: %s is no folder", flag, path, folder)
+	}
+	for _, input := range inputs {
+		if sameFile(path, input) {
+			return usagef("%s %s: that is %s, which it would replace", flag, path, input)
+		}
 	}
 	if stat, err := os.Stat(path); err == nil && stat.IsDir() {
-		return usagef("--html %s: it is a folder: want a file in it, as %s", path, filepath.Join(path, "report.html"))
+		return usagef("%s %s: it is a folder: want a file in it", flag, path)
 	}
 	return nil
+}
+
+// sameFile reports whether two paths are one regular file, or will be once it is there.
+func sameFile(a, b string) bool {
+	if a == "" || b == "" {
+		return false
+	}
+	one, errA := os.Stat(a)
+	other, errB := os.Stat(b)
+	if errA == nil && errB == nil {
+		return one.Mode().IsRegular() && os.SameFile(one, other)
+	}
+	absolute, errA := filepath.Abs(a)
+	another, errB := filepath.Abs(b)
+	return errA == nil && errB == nil && absolute == another
 }
 
 // writePage writes the report that --html asks for.

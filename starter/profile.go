@@ -40,7 +40,7 @@ contract declares them; without, what they are is inferred from all their cells.
   zcat sales.csv.gz | starter profile - --format csv -o json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.data = args[0]
-			if err := checkPage(o.html); err != nil {
+			if err := checkPage(o.html, o.data, o.contract); err != nil {
 				return err
 			}
 			return run(cmd.Context(), o)

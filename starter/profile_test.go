@@ -91,6 +91,36 @@ func TestAReportAppearsWholeOrNotAtAll(t *testing.T) {
 	require.ErrorContains(t, checkPage("a.html/b.html"), "no folder")
 }
 
+func TestAReportNeverReplacesWhatIsRead(t *testing.T) {
+	w := newSession(t)
+	dir := w.inFolder()
+	w.file(dir, "a.csv", churnCSV)
+	w.file(dir, "b.csv", churnCSV)
+	require.NoError(t, os.Symlink("a.csv", "link.csv"))
+	require.Equal(t, exitUsage, w.starter("profile", "a.csv", "--html", "a.csv"))
+	require.Contains(t, w.stderr.String(), "it would replace")
+	require.Equal(t, exitUsage, w.starter("profile", "link.csv", "--html", dir+"/a.csv"))
+	require.Equal(t, exitUsage, w.starter("drift", "--reference", "a.csv", "--current", "b.csv", "--html", "b.csv"))
+	require.Equal(t, exitUsage, w.starter("drift", "--reference", "a.csv", "--current", "b.csv", "--html", "a.csv"))
+	require.Equal(t, exitUsage, w.starter("profile", "a.csv", "--html", "-"))
+	require.Contains(t, w.stderr.String(), "/dev/stdout")
+	for _, name := range []string{"a.csv", "b.csv"} {
+		raw, err := os.ReadFile(name)
+		require.NoError(t, err)
+		require.Equal(t, churnCSV, string(raw), name)
+	}
+	require.NoFileExists(t, "-")
+}
+
+func TestAFormatThatIsNoneIsAUsageError(t *testing.T) {
+	w := newSession(t)
+	w.file(w.inFolder(), "a.csv", churnCSV)
+	for _, args := range [][]string{{"profile", "a.csv"}, {"drift", "--reference", "a.csv", "--current", "a.csv"}} {
+		require.Equal(t, exitUsage, w.starter(append(args, "--format", "xml")...))
+		require.Contains(t, w.stderr.String(), "--format xml: want csv, csv.gz, csv.zst or parquet")
+	}
+}
+
 func TestReadingIsShownToAPersonOnly(t *testing.T) {
 	w := newSession(t)
 	require.Nil(t, w.reading().of(&dataFile{name: "a.csv"}), "nobody watches")

@@ -81,10 +81,11 @@ func (o *validateOptions) check() error {
 	case o.data == "" && (o.html != "" || o.failedRows != "" || o.flags.format == formatGX):
 		return usagef("--html, --failed-rows and -o gx are about data: --data FILE")
 	}
-	if o.failedRows != "" && o.failedRows == o.data {
-		return usagef("--failed-rows %s: that is the data", o.failedRows)
+	inputs := []string{o.data, o.file, o.suite}
+	if err := checkOutput("--failed-rows", o.failedRows, inputs...); err != nil {
+		return err
 	}
-	return checkPage(o.html)
+	return checkPage(o.html, append(inputs, o.failedRows)...)
 }
 
 // validated is the result.
@@ -125,7 +126,7 @@ func (c *checkedData) blocking() int {
 func runValidate(ctx context.Context, o *validateOptions) error {
 	out := validated{File: o.file, Suite: o.suite, Valid: true}
 	m, err := o.load()
-	if invalid, ok := errors.AsType[*spec.Invalid](err); ok && o.flags.format != formatTable {
+	if invalid, ok := errors.AsType[*spec.Invalid](err); ok && o.documents() {
 		out.Valid, out.Problems = false, invalid.Problems
 		return errors.Join(err, o.print(out, nil))
 	}
@@ -157,6 +158,12 @@ func runValidate(ctx context.Context, o *validateOptions) error {
 		return &checkError{name: out.Data.File, failures: out.Data.blocking()}
 	}
 	return nil
+}
+
+// documents reports whether what is wrong with a spec is asked for as a document; Great Expectations' shape has no place
+// for it.
+func (o *validateOptions) documents() bool {
+	return o.flags.format == formatJSON || o.flags.format == formatYAML
 }
 
 // load is the spec; without one, nothing but defaults.

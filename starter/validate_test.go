@@ -101,6 +101,8 @@ func TestValidateSaysWhatItNeeds(t *testing.T) {
 	dir := w.inFolder()
 	w.file(dir, "model.yaml", modelYAML)
 	w.file(dir, "suite.json", suiteJSON)
+	w.file(dir, "a.csv", churnCSV)
+	w.file(dir, "invalid.yaml", "kind: Model\n")
 	cases := []struct {
 		name string
 		args []string
@@ -110,7 +112,12 @@ func TestValidateSaysWhatItNeeds(t *testing.T) {
 		{"a suite that isn't there", []string{"--suite", "none.json", "--data", "a.csv"}, "none.json"},
 		{"a report without data", []string{"-f", "model.yaml", "--html", "a.html"}, "about data"},
 		{"results without data", []string{"-f", "model.yaml", "-o", "gx"}, "about data"},
-		{"rows over the data", []string{"-f", "model.yaml", "--data", "a.csv", "--failed-rows", "a.csv"}, "that is the data"},
+		{"rows over the data", []string{"-f", "model.yaml", "--data", "a.csv", "--failed-rows", "./a.csv"}, "--failed-rows ./a.csv: that is a.csv"},
+		{"rows over the suite", []string{"--suite", "suite.json", "--data", "a.csv", "--failed-rows", "suite.json"}, "it would replace"},
+		{"rows in no folder", []string{"-f", "model.yaml", "--data", "a.csv", "--failed-rows", "none/a.csv"}, "--failed-rows: stat none"},
+		{"a report over the spec", []string{"-f", "model.yaml", "--data", "a.csv", "--html", "model.yaml"}, "--html model.yaml: that is model.yaml"},
+		{"a report over the rows", []string{"-f", "model.yaml", "--data", "a.csv", "--failed-rows", "x", "--html", "./x"}, "it would replace"},
+		{"results of a spec that is none", []string{"-f", "invalid.yaml", "--data", "a.csv", "-o", "gx"}, "invalid.yaml is invalid"},
 		{"another format", []string{"-f", "model.yaml", "-o", "xml"}, "want table, json, yaml or gx"},
 	}
 	for _, c := range cases {
@@ -121,4 +128,7 @@ func TestValidateSaysWhatItNeeds(t *testing.T) {
 		})
 	}
 	require.Equal(t, exitUsage, w.starter("profile", "a.csv", "-o", "gx"), "it is validate's alone")
+	raw, err := os.ReadFile("a.csv")
+	require.NoError(t, err)
+	require.Equal(t, churnCSV, string(raw), "the data is as it was")
 }
