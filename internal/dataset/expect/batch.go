@@ -93,14 +93,14 @@ func (c *Column) null(row int) bool {
 	return math.IsNaN(c.Floats[row])
 }
 
-// value is the value at row as JSON has it: times as text.
+// value is the value at row as JSON has it: times as text, and of a text not more than a result has room for.
 func (c *Column) value(row int) any {
 	if c.null(row) {
 		return nil
 	}
 	switch storageOf(c.Type) {
 	case codes:
-		return c.Dict[c.Codes[row]]
+		return clip(c.Dict[c.Codes[row]])
 	case times:
 		return instant.Text(c.Times[row])
 	}
@@ -155,7 +155,7 @@ func (h hasher) of(c *Column, row int) (key spill.Key, text string) {
 func back(columnType string, key spill.Key, text string) any {
 	switch storageOf(columnType) {
 	case codes:
-		return text
+		return clip(text)
 	case times:
 		return instant.Text(int64(key[0]))
 	}

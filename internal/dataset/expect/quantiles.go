@@ -221,6 +221,7 @@ func (s *set) first(i int) bool { return s.texts[s.values[i].String()] == i }
 type mostCommon struct {
 	aggregated
 	set    *set
+	keys   map[spill.Key]bool // of the set's texts
 	hash   hasher
 	groups *spill.Groups
 }
@@ -261,9 +262,22 @@ func (m *mostCommon) finish(f *Finding) error {
 	return nil
 }
 
-// contains reports whether a group's value is in the set.
+// contains reports whether a group's value is in the set. A group's text may be cut short, its key never is.
 func (m *mostCommon) contains(g spill.Group) bool {
-	c := Column{Type: m.typ, Codes: []int32{0}, Dict: []string{g.Text}, Times: []int64{int64(g.Key[0])}, Floats: []float64{math.Float64frombits(g.Key[0])}}
-	_, ok := m.set.find(&c, 0)
+	var ok bool
+	switch storageOf(m.typ) {
+	case codes:
+		if m.keys == nil {
+			m.keys = map[spill.Key]bool{}
+			for text := range m.set.texts {
+				m.keys[m.hash.key(text)] = true
+			}
+		}
+		return m.keys[g.Key]
+	case times:
+		_, ok = m.set.times[int64(g.Key[0])]
+	default:
+		_, ok = m.set.floats[math.Float64frombits(g.Key[0])]
+	}
 	return ok
 }

@@ -3,6 +3,7 @@ package expect_test
 import (
 	"encoding/json"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -87,4 +88,28 @@ func TestNoRowsAreTooWild(t *testing.T) {
 		_, err = json.Marshal(r.Result(found))
 		require.NoError(t, err)
 	})
+}
+
+func TestLongTextsStayOutOfResults(t *testing.T) {
+	long := strings.Repeat("ä", 1<<20)
+	b := &expect.Batch{Rows: 3, Columns: []expect.Column{{Name: "x", Type: "text", Codes: []int32{0, 0, 1}, Dict: []string{long, "b"}}, {Name: "y", Type: "text", Codes: []int32{0, 0, 0}, Dict: []string{long}}}}
+	s := &suite.Suite{Name: "long", Expectations: []suite.Expectation{
+		{Type: "expect_column_values_to_match_regex", Kwargs: suite.Kwargs{"column": "x", "regex": "b"}},
+		{Type: "expect_column_values_to_be_unique", Kwargs: suite.Kwargs{"column": "x"}},
+		{Type: "expect_column_distinct_values_to_be_in_set", Kwargs: suite.Kwargs{"column": "x", "value_set": []any{"b"}}},
+		{Type: "expect_column_most_common_value_to_be_in_set", Kwargs: suite.Kwargs{"column": "x", "value_set": []any{"b"}}},
+		{Type: "expect_column_pair_values_to_be_equal", Kwargs: suite.Kwargs{"column_A": "x", "column_B": "y"}},
+		{Type: "expect_compound_columns_to_be_unique", Kwargs: suite.Kwargs{"column_list": []any{"x", "y"}}},
+	}}
+	r := expect.New(s, expect.Options{})
+	require.NoError(t, r.Begin(b.Columns))
+	require.NoError(t, r.Rows(b))
+	found, err := r.Finish(nil)
+	require.NoError(t, err)
+	for _, f := range found {
+		require.False(t, f.Outcome.Success, f.Rule.Type)
+	}
+	raw, err := json.Marshal(r.Result(found))
+	require.NoError(t, err)
+	require.Less(t, len(raw), 8<<10)
 }
