@@ -61,6 +61,7 @@ type RouteStatus struct {
 	LeaseUntil      *time.Time `json:"lease_until,omitempty"`
 	LedgerAge       *float64   `json:"ledger_age_seconds"` // since the last successful read; null: none yet
 	StickyBy        string     `json:"sticky_by,omitempty"`
+	Mirror          float64    `json:"mirror,omitempty"`
 	LogSample       float64    `json:"log_sample"`
 	Problems        []string   `json:"problems,omitempty"`
 
@@ -89,7 +90,7 @@ func (s *Server) statuses() []RouteStatus {
 			st.Seq, st.Epoch, st.Weight = r.seq, r.epoch, r.weight
 			st.Champion, st.Challenger = r.champion.status(), r.challenger.status()
 			st.Override = r.override.status()
-			st.StickyBy, st.LogSample = r.settings.stickyBy, r.settings.sample
+			st.StickyBy, st.LogSample, st.Mirror = r.settings.stickyBy, r.settings.sample, r.settings.mirror
 			if r.challenger != nil {
 				until := r.leaseUntil
 				st.LeaseUntil = &until

@@ -140,7 +140,9 @@ func (s *Server) answer(w http.ResponseWriter, req *http.Request, bare bool, do 
 	} else {
 		sendJSON(w, http.StatusOK, wk.answer)
 	}
-	s.logged.add(wk, r, s.ports.Clock())
+	now := s.ports.Clock()
+	s.logged.add(wk, r, now)
+	s.mirror(wk, r, now)
 }
 
 // score answers the rows and names each answer. together keeps all rows of the request on one arm.

@@ -20,6 +20,7 @@ type metrics struct {
 	ledgerReads       *prometheus.CounterVec
 	loadFailures      *prometheus.CounterVec
 	heartbeatFailures prometheus.Counter
+	copies            *prometheus.CounterVec
 	breakGlass        *prometheus.CounterVec
 	logWritten        prometheus.Counter
 	logDropped        prometheus.Counter
@@ -56,6 +57,9 @@ func newMetrics(s *Server) *metrics {
 		}, []string{"model"}),
 		heartbeatFailures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "leanloop_heartbeat_failures_total", Help: "Heartbeats that could not be written."}),
+		copies: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "leanloop_mirrored_rows_total", Help: "Rows copied to a challenger by outcome: answered, failed, or dropped (it was too slow for them).",
+		}, []string{"model", "outcome"}),
 		breakGlass: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "leanloop_break_glass_total", Help: "Break-glass rollbacks by outcome: appended, already, stored (here alone, until the store is back) or conflict.",
 		}, []string{"model", "outcome"}),
@@ -64,7 +68,7 @@ func newMetrics(s *Server) *metrics {
 		logDropped: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "leanloop_prediction_log_dropped_total", Help: "Rows that did not fit the prediction log's memory."}),
 	}
-	m.registry.MustRegister(m.latency, m.predictions, m.rejected, m.ledgerReads, m.loadFailures, m.heartbeatFailures, m.breakGlass,
+	m.registry.MustRegister(m.latency, m.predictions, m.rejected, m.ledgerReads, m.loadFailures, m.heartbeatFailures, m.copies, m.breakGlass,
 		m.logWritten, m.logDropped, routeCollector{s},
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "leanloop_points_dropped_total", Help: "Points that the time series store never took.",
@@ -90,6 +94,19 @@ func (m *metrics) of(model string, version int, arm string) *armMetrics {
 		code: func(status int) prometheus.Counter {
 			return m.predictions.WithLabelValues(model, number, arm, strconv.Itoa(status))
 		},
+	}
+}
+
+// Outcomes of a copy for the challenger.
+const (
+	mirrorAnswered = "answered"
+	mirrorFailed   = "failed"
+	mirrorDropped  = "dropped"
+)
+
+func (m *metrics) mirrored(model, outcome string, rows int) {
+	if rows > 0 {
+		m.copies.WithLabelValues(model, outcome).Add(float64(rows))
 	}
 }
 

@@ -40,11 +40,12 @@ type settings struct {
 	id       string   // column that names a row; logged as row_id
 	known    []string // columns that a request may carry without any version reading them
 	others   []string // the same, of the data's contract
+	mirror   float64  // share of the champion's requests that the challenger gets a copy of
 	sample   float64  // share of predictions that is logged
 }
 
 func settingsOf(m *spec.Model) settings {
-	s := settings{stickyBy: m.Serving.StickyBy, id: m.Data.ID, sample: float64(m.Serving.Log.Sample)}
+	s := settings{stickyBy: m.Serving.StickyBy, id: m.Data.ID, mirror: float64(m.Serving.Mirror), sample: float64(m.Serving.Log.Sample)}
 	for _, name := range []string{m.Serving.StickyBy, m.Data.ID, m.Data.Time, m.Data.Group} {
 		if name != "" {
 			s.known = append(s.known, name)
@@ -163,7 +164,12 @@ func (r *route) place(name string) int {
 // challenged says whether the challenger may answer anything now: it has weight, its lease runs, and the ledger was
 // read recently enough to trust both. A clock that is slow, or set back, can't prolong the lease beyond its length.
 func (r *route) challenged(now time.Time) bool {
-	return r.challenger != nil && r.weight > 0 && now.Before(r.leaseUntil) && now.Before(r.leaseEnds) && r.fresh.within(now)
+	return r.weight > 0 && r.leased(now)
+}
+
+// leased is challenged but for the weight: copies of requests are for a challenger of weight 0, too.
+func (r *route) leased(now time.Time) bool {
+	return r.challenger != nil && now.Before(r.leaseUntil) && now.Before(r.leaseEnds) && r.fresh.within(now)
 }
 
 // encode writes one row to dst, a place per input. Errors are *inference.MissingFeature and *inference.FeatureType.

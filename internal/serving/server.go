@@ -32,6 +32,7 @@ type Server struct {
 	draining   atomic.Bool
 
 	gate     *gate
+	mirrors  *mirror
 	counters *counterSet
 	metrics  *metrics
 	points   *pointQueue
@@ -66,7 +67,7 @@ func New(cfg Config, ports Ports) (*Server, error) {
 	d.unkept = func(err error) { troubles.note("state folder", err) }
 	s := &Server{
 		cfg: cfg, ports: ports, started: started, disk: d, ids: newPredictionIDs(cfg.ID, started),
-		followers: map[string]*follower{}, gate: newGate(cfg.MaxInFlight, cfg.MaxMemory), counters: newCounterSet(),
+		followers: map[string]*follower{}, gate: newGate(cfg.MaxInFlight, cfg.MaxMemory), mirrors: newMirror(), counters: newCounterSet(),
 		points: newPointQueue(ports.Series, cfg.MetricBacklog), beat: make(chan struct{}, 1),
 		works: sync.Pool{New: func() any { return &work{} }}, askings: sync.Pool{New: newAsking}, troubles: troubles,
 	}
@@ -94,6 +95,7 @@ func (s *Server) Run(ctx context.Context) error {
 	tasks.Go(func() { s.runHeartbeat(ctx) })
 	tasks.Go(func() { s.points.run(ctx, s.cfg.FlushMetrics, s.takePoints, s.troubles) })
 	tasks.Go(func() { s.logged.run(ctx) })
+	tasks.Go(func() { s.runMirror(ctx) })
 	for {
 		s.discover(ctx)
 		follow()
@@ -115,6 +117,7 @@ func (s *Server) Sync(ctx context.Context) error {
 		err = errors.Join(err, f.step(ctx))
 	}
 	err = errors.Join(err, s.heartbeat(ctx, s.cfg.HeartbeatExpiry))
+	s.drainMirror()
 	s.points.add(s.takePoints())
 	return errors.Join(err, s.points.send(ctx), s.logged.flush(ctx, true))
 }

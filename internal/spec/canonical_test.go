@@ -104,6 +104,7 @@ func drawModel(t *rapid.T) *Model {
 	m.Gates.Metrics = map[string]Bound{"f1": {Min: &low}, "log_loss": {Max: &low}}
 	m.Approval.Approvers = rapid.SampledFrom([][]string{{}, {"cli:ana"}, {"slack:U1", "cli:bo"}}).Draw(t, "approvers")
 	m.Approval.FourEyes = rapid.Bool().Draw(t, "four eyes")
+	m.Serving.Mirror = Percent(rapid.SampledFrom([]float64{0, 0.25, 1}).Draw(t, "mirror"))
 	m.Canary.Steps = []Step{{Weight: share("weight"), Hold: duration("hold"), MinRequests: 1}}
 	m.Canary.Deadline = m.Canary.Steps[0].Hold + m.Canary.Interval + 1
 	m.Monitor.Drift.AlertAfter = KOfN{K: 1, N: rapid.IntRange(1, 100).Draw(t, "n")}

@@ -93,6 +93,8 @@ func TestProblemsNameFieldLineAndWhatIsMeant(t *testing.T) {
 		{"percent of a hundred", "split: {validation: 10}\n", "split.validation: 10 > 1 (for 10 percent write 10%)"},
 		{"share that isn't one", "split: {validation: tenth}\n", `split.validation: share "tenth": write 10% or 0.1`},
 		{"not two of three", "monitor: {drift: {alert_after: 4 of 3}}\n", "monitor.drift.alert_after: 4 of 3 isn't 1 of 1 to 100 of 100"},
+		{"a step that nobody meets", "canary: {steps: [{weight: 0%}]}\n", "canary.steps[0].weight: 0 must be over 0"},
+		{"more copies than requests", "serving: {mirror: 200%}\n", "serving.mirror: 2 > 1"},
 		{"steps that don't grow", "canary: {steps: [{weight: 50%}, {weight: 10%}]}\n", "canary.steps[1].weight: 10% isn't over the step before, 50%"},
 		{"deadline within the holds", "canary: {deadline: 24h}\n", "canary.deadline: 1d isn't over the holds of all steps, 1d"},
 		{"both trainers", "train: {command: [sh, x], builtin: trees}\n", `line 3: train: command and builtin "trees" are both set, expected one`},
@@ -322,4 +324,12 @@ func TestWarnings(t *testing.T) {
 			require.Contains(t, strings.Join(m.Warnings(), "\n"), c.want)
 		})
 	}
+}
+
+func TestFirstStepMayBeMirroredAlone(t *testing.T) {
+	m, err := Parse("x", withField("serving: {mirror: 50%}\ncanary: {steps: [{weight: 0%, hold: 1h}, {weight: 10%, hold: 1h}]}\n"))
+	require.NoError(t, err)
+	require.Equal(t, Percent(0.5), m.Serving.Mirror)
+	require.Zero(t, m.Canary.Steps[0].Weight)
+	require.NoError(t, bySchema(compiled(t), withField("serving: {mirror: 50%}\ncanary: {steps: [{weight: 0%}, {weight: 10%}]}\n")))
 }

@@ -221,6 +221,7 @@ type Approval struct {
 // Serving says how requests are routed and logged.
 type Serving struct {
 	StickyBy string     `yaml:"sticky_by,omitempty" json:"sticky_by,omitempty"` // request field; "": at random
+	Mirror   Percent    `yaml:"mirror,omitempty" json:"mirror,omitempty"` // share of the champion's requests that a challenger gets a copy of, which nobody waits for
 	Log      ServingLog `yaml:"log" json:"log"`
 }
 

@@ -75,8 +75,9 @@ func (m *Model) problems() []Problem {
 	c.gates(m)
 	c.approval(m.Approval)
 	c.must(m.Serving.StickyBy == strings.TrimSpace(m.Serving.StickyBy), "serving.sticky_by", "%q has spaces around it", m.Serving.StickyBy)
+	c.share("serving.mirror", m.Serving.Mirror, true)
 	c.share("serving.log.sample", m.Serving.Log.Sample, true)
-	c.canary(m.Canary)
+	c.canary(m.Canary, m.Serving.Mirror > 0)
 	c.monitor(m)
 	c.retrain(m.Retrain)
 	c.notify(m.Notify)
@@ -185,12 +186,14 @@ const minInterval = Duration(100 * time.Millisecond)
 // maxSteps bounds a canary's plan, which its workflow carries in its state.
 const maxSteps = 50
 
-func (c *checker) canary(s Canary) {
+// canary checks the steps. The first may answer no request where it is mirrored instead, since nothing would be measured
+// else.
+func (c *checker) canary(s Canary, mirrored bool) {
 	c.must(len(s.Steps) >= 1 && len(s.Steps) <= maxSteps, "canary.steps", "%d steps, expected 1 to %d", len(s.Steps), maxSteps)
 	before, holds := Percent(0), Duration(0)
 	for i, step := range s.Steps {
 		path := fmt.Sprintf("canary.steps[%d]", i)
-		c.share(path+".weight", step.Weight, false)
+		c.share(path+".weight", step.Weight, i == 0 && mirrored)
 		c.must(i == 0 || step.Weight > before, path+".weight", "%s isn't over the step before, %s", step.Weight, before)
 		c.atLeast(path+".min_requests", step.MinRequests, 1)
 		before = step.Weight
