@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -138,4 +140,18 @@ type brokenWriter struct{}
 
 func (brokenWriter) Write(context.Context, []timeseries.Point) error {
 	return errors.New("connection refused")
+}
+
+func TestAParquetFileIsTakenIn(t *testing.T) {
+	w := newWorld(t)
+	content, err := os.ReadFile(filepath.Join("testdata", "flights.parquet"))
+	require.NoError(t, err)
+	file, out := w.ingest(w.land("2013-01.parquet", string(content)))
+	require.True(t, out.Accepted, out.Reason)
+	require.Equal(t, 60, file.Rows)
+	require.Equal(t, january, file.From)
+	stored, _, err := objectstore.ReadAll(t.Context(), w.store, datasetPrefix(theModel, file.SHA256)+"data", 1<<20)
+	require.NoError(t, err)
+	require.Equal(t, content, stored)
+	require.Equal(t, digestOf(content).SHA256, file.SHA256)
 }
