@@ -221,7 +221,7 @@ type Approval struct {
 // Serving says how requests are routed and logged.
 type Serving struct {
 	StickyBy string     `yaml:"sticky_by,omitempty" json:"sticky_by,omitempty"` // request field; "": at random
-	Mirror   Percent    `yaml:"mirror,omitempty" json:"mirror,omitempty"` // share of the champion's requests that a challenger gets a copy of, which nobody waits for
+	Mirror   Percent    `yaml:"mirror,omitempty" json:"mirror,omitempty"`       // share of the champion's requests that a challenger gets a copy of, which nobody waits for
 	Log      ServingLog `yaml:"log" json:"log"`
 }
 
@@ -263,6 +263,7 @@ type DriftMonitor struct {
 	// MaxShare, where it is over 0, takes MaxDrifted's place: a larger share of drifted features than this alerts.
 	MaxShare   Percent           `yaml:"max_share,omitempty" json:"max_share,omitempty"`
 	PSI        float64           `yaml:"psi" json:"psi"`                                   // any PSI over this: alert
+	Exclude    []string          `yaml:"exclude,omitempty" json:"exclude,omitempty"`       // from the alert: compared and reported, not counted
 	Methods    map[string]string `yaml:"methods,omitempty" json:"methods,omitempty"`       // of single columns: ks | chi2 | ztest | wasserstein | js | psi
 	Correction string            `yaml:"correction,omitempty" json:"correction,omitempty"` // of p-values for the number of features: bh, or none
 	AlertAfter KOfN              `yaml:"alert_after" json:"alert_after"`
