@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/leanloop/leanloop/internal/dataset/profile"
@@ -133,20 +134,27 @@ func Drift(w io.Writer, d DriftPage) error {
 			v.Rows = append(v.Rows, d.row(anchor, c))
 		}
 	}
+	absent, left := d.absent()
+	v.Rows = append(absent, v.Rows[:min(len(v.Rows), maxListed-len(absent))]...)
 	v.HasP = slices.ContainsFunc(v.Rows, func(r driftRow) bool { return r.Test.PValue.Text != "" })
 	v.PName = pName(d.Result.Columns)
-	v.Rows = append(d.absent(), v.Rows...)
-	v.sayMore(len(rows))
+	v.sayMore(len(rows), len(rows)-(len(v.Rows)-len(absent)), left)
 	v.Sections = d.sections(beside)
 	v.Nav = v.nav()
 	return render(w, "drift.html", v)
 }
 
-// sayMore says what isn't listed or drawn.
-func (v *driftView) sayMore(columns int) {
-	if more := columns - maxListed; more > 0 {
-		v.More = fmt.Sprintf("%s more columns, all of them less far from their limits, aren't listed here.", count(int64(more)))
+// sayMore says what of the columns isn't listed, and which are drawn: unlisted of those compared, and absent of those
+// that a side lacks.
+func (v *driftView) sayMore(columns, unlisted, absent int) {
+	var more []string
+	if absent > 0 {
+		more = append(more, fmt.Sprintf("%s more columns that a side lacks aren't listed here.", count(int64(absent))))
 	}
+	if unlisted > 0 {
+		more = append(more, fmt.Sprintf("%s more columns, less far from their limits than those listed before them, aren't listed here.", count(int64(unlisted))))
+	}
+	v.More = strings.Join(more, " ")
 	if columns > maxDrawn {
 		v.Undrawn = fmt.Sprintf("The %d columns that are furthest beyond their limits, or nearest to them, of %s.", maxDrawn, count(int64(columns)))
 	}
@@ -207,21 +215,21 @@ func (d DriftPage) sections(beside map[string][]drift.ColumnResult) []driftSecti
 	return out
 }
 
-// absent are rows for features that a side has no column for: they come first.
-func (d DriftPage) absent() []driftRow {
-	var out []driftRow
-	add := func(column, say string) {
-		if len(out) < maxListed {
-			out = append(out, driftRow{Name: name(column), Chip: chip{bad, "Absent"}, Say: say})
+// absent are rows for features that a side has no column for, which come first, and how many are too many to list.
+func (d DriftPage) absent() (rows []driftRow, left int) {
+	for _, side := range []struct {
+		columns []string
+		say     string
+	}{{d.Result.AbsentCurrent, "The window has no such column."}, {d.Result.AbsentReference, "The reference has no such column."}} {
+		for _, column := range side.columns {
+			if len(rows) == maxListed {
+				left++
+				continue
+			}
+			rows = append(rows, driftRow{Name: name(column), Chip: chip{bad, "Absent"}, Say: side.say})
 		}
 	}
-	for _, c := range d.Result.AbsentCurrent {
-		add(c, "The window has no such column.")
-	}
-	for _, c := range d.Result.AbsentReference {
-		add(c, "The reference has no such column.")
-	}
-	return out
+	return rows, left
 }
 
 func (d DriftPage) row(anchor string, c drift.ColumnResult) driftRow {

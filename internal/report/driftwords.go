@@ -31,7 +31,7 @@ type testView struct {
 	Over      bool
 }
 
-// methodNames are the methods' names in full.
+// methodName is a method's name in full.
 func methodName(method string) string {
 	switch method {
 	case drift.MethodKS:
@@ -123,8 +123,8 @@ func (d DriftPage) say(c drift.ColumnResult) []string {
 		out = append(out, fmt.Sprintf("Missing values went from %s to %s of the rows.", percent(c.MissingReference).Text, percent(c.MissingCurrent).Text))
 	}
 	if c.Method != "" {
-		out = append(out, sayTest(c))
 		ref, cur := d.columns(c.Name)
+		out = append(out, sayTest(c, ref))
 		if more := sayMoved(c, ref, cur); more != "" {
 			out[len(out)-1] += " " + more
 		}
@@ -138,14 +138,21 @@ func (d DriftPage) say(c drift.ColumnResult) []string {
 	return out
 }
 
-// sayTest is the decisive number in a sentence.
-func sayTest(c drift.ColumnResult) string {
+// leastSpread is the least that a Wasserstein distance is divided by; docs/drift.md has the definition.
+const leastSpread = 0.001
+
+// sayTest is the decisive number in a sentence. ref is the reference's profile of the column, or nil.
+func sayTest(c drift.ColumnResult, ref *profile.Column) string {
 	statistic, limit := number(c.Statistic).Text, number(c.Threshold).Text
 	if c.Error != nil {
 		statistic += " ± " + number(*c.Error).Text
 	}
 	switch c.Method {
 	case drift.MethodWasserstein:
+		if ref != nil && ref.Numbers != nil && ref.Numbers.Std < leastSpread {
+			return fmt.Sprintf("Values moved by %s times %g on average (limit %s): they spread by less than that, %s.",
+				statistic, leastSpread, limit, number(ref.Numbers.Std).Text)
+		}
 		return fmt.Sprintf("Values moved by %s standard deviations on average (limit %s).", statistic, limit)
 	case drift.MethodJS: // at most sqrt(ln 2)
 		return fmt.Sprintf("The distributions are %s apart, of at most 0.83 (limit %s).", statistic, limit)
@@ -248,10 +255,58 @@ func (d DriftPage) verdict() verdict {
 		}
 		return v
 	case r.Drifted > 0:
-		return verdict{State: warn, Head: "No alert: " + found, Say: []words{reason, {Text: "Drifted: " + several(drifted, 8) + "."}},
+		return verdict{State: warn, Head: "No alert: " + found, Say: append([]words{reason, {Text: "Drifted: " + several(drifted, 8) + "."}}, sayUncompared(r.Columns)...),
 			Next: []words{{Text: "Nothing has to be done now. Look at the drifted columns if quality falls."}}}
 	}
-	return verdict{State: good, Head: "No drift: no column moved beyond its limit", Say: []words{reason}, Next: []words{{Text: "Nothing has to be done."}}}
+	return calm(r.Columns, reason)
+}
+
+// calm is the verdict where no column has drifted.
+func calm(columns []drift.ColumnResult, reason words) verdict {
+	deciding, chance := 0, 0
+	for _, c := range columns {
+		if !c.Beside {
+			deciding++
+		}
+		if !c.Beside && chipOf(c).State == warn {
+			chance++
+		}
+	}
+	blind := uncompared(columns)
+	if deciding > 0 && len(blind) == deciding {
+		return verdict{State: unknown, Head: "No column could be compared", Say: []words{reason},
+			Next: []words{{Text: "Read the notes of the columns below: they say what keeps each from being compared."}}}
+	}
+	v := verdict{State: good, Head: "No drift: no column moved beyond its limit", Say: []words{reason}, Next: []words{{Text: "Nothing has to be done."}}}
+	if chance > 0 {
+		v.Head = "No drift: no column moved further than chance explains"
+		v.Say = append(v.Say, words{Text: counted(int64(chance), "column") + " beyond the limit by chance: with so many different values, or so few rows, that is no news."})
+	}
+	if len(blind) > 0 {
+		v.State = warn
+		v.Say, v.Next = append(v.Say, sayUncompared(columns)...), []words{{Text: "Nothing has to be done about the others."}}
+	}
+	return v
+}
+
+// uncompared are the columns that no test could be made of.
+func uncompared(columns []drift.ColumnResult) []string {
+	var out []string
+	for _, c := range columns {
+		if !c.Beside && chipOf(c).State == unknown {
+			out = append(out, c.Name)
+		}
+	}
+	return out
+}
+
+// sayUncompared names them; nothing where there are none.
+func sayUncompared(columns []drift.ColumnResult) []words {
+	names := uncompared(columns)
+	if len(names) == 0 {
+		return nil
+	}
+	return []words{{Text: "Not compared, as their notes explain: " + several(names, 5) + "."}}
 }
 
 // manyTests is the number of tests from which chance alone is likely to put one beyond its limit of 0.05.

@@ -42,26 +42,29 @@ func profileVerdict(p *profile.Profile) verdict {
 	v := verdict{State: good, Head: counted(p.Rows, "row") + " in " + counted(int64(len(p.Columns)), "column")}
 	var empty, constant, gaps []string
 	for i := range p.Columns {
-		switch c := &p.Columns[i]; {
-		case c.Count == 0:
+		c := &p.Columns[i]
+		if c.Count == 0 {
 			empty = append(empty, c.Name)
-		case c.Distinct == 1 && p.Rows > 1:
+			continue
+		}
+		if c.Distinct == 1 && c.Count > 1 {
 			constant = append(constant, c.Name)
-		case 5*c.Nulls > p.Rows:
+		}
+		if 5*c.Nulls > p.Rows {
 			gaps = append(gaps, c.Name)
 		}
 	}
 	for _, found := range []struct {
 		names []string
 		what  string
-	}{{empty, "Without any value: "}, {constant, "The same value in every row: "}, {gaps, "Missing in more than a fifth of the rows: "}} {
+	}{{empty, "Without any value: "}, {constant, "Never another value: "}, {gaps, "Missing in more than a fifth of the rows: "}} {
 		if len(found.names) > 0 {
 			v.State = warn
 			v.Say = append(v.Say, words{Text: found.what + several(found.names, 5) + "."})
 		}
 	}
 	if v.State == good {
-		v.Say = append(v.Say, words{Text: "No column is empty, or the same in every row, or missing in more than a fifth of them."})
+		v.Say = append(v.Say, words{Text: "No column is empty, or has one value only, or is missing in more than a fifth of the rows."})
 	}
 	return v
 }

@@ -25,7 +25,7 @@ type ValidationPage struct {
 	// Err is why the file could not be read as a table; nil where it was.
 	Err    error
 	Report *dataset.Report // nil: nothing was checked
-	// Contract and Expectations are what the file was held to, to say what held. A nil Contract: none.
+	// Contract, Expectations and Suites are what the file was held to, to say what held. A nil Contract: none.
 	Contract     *spec.Contract
 	Expectations spec.Expectations
 	Suites       []*suite.Result  // of the suites that it was held to
@@ -191,7 +191,7 @@ func (v ValidationPage) verdict(failures []dataset.Failure) verdict {
 		return verdict{State: warn, Head: "Accepted, with " + counted(int64(warnings), "warning"),
 			Say:  []words{{Text: "No rule that blocks is broken. The warnings are listed below."}},
 			Next: []words{{Text: "Look at the warnings, and make those block that should never pass."}}}
-	case v.Report == nil && len(v.Suites) == 0:
+	case v.Contract == nil && len(v.Suites) == 0 && v.Expectations.Freshness == 0:
 		return verdict{State: unknown, Head: "Read, and held to nothing", Say: []words{{Text: "No contract and no expectations were given."}}}
 	}
 	return verdict{State: good, Head: "Accepted: every rule held", Say: []words{{Text: "Nothing has to be done."}}}

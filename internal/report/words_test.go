@@ -59,6 +59,30 @@ func TestASentenceSaysWhereValuesMoved(t *testing.T) {
 	assert.Contains(t, got[0], "The average went from \u20111.5 to 2.")
 }
 
+// A distance of numbers that hardly spread is divided by 0.001, and not by their standard deviation.
+func TestASentenceDoesNotCallAThousandthAStandardDeviation(t *testing.T) {
+	column := drift.ColumnResult{Name: "x", Method: drift.MethodWasserstein, Statistic: 1100, Threshold: 0.1, Drifted: true}
+	narrow := &profile.Column{Kind: "number", Count: 2, Numbers: &profile.Numbers{Std: 1e-5}}
+	assert.Equal(t, "Values moved by 1100 times 0.001 on average (limit 0.1): they spread by less than that, 1e-5.", sayTest(column, narrow))
+	narrow.Numbers.Std = 0.001
+	assert.Contains(t, sayTest(column, narrow), "standard deviations")
+}
+
+func TestAColumnOfOneValueWithGapsIsNotTheSameInEveryRow(t *testing.T) {
+	v := profileVerdict(&profile.Profile{Rows: 100, Columns: []profile.Column{{Name: "a", Count: 2, Nulls: 98, Distinct: 1}, {Name: "b", Count: 1, Nulls: 99, Distinct: 1}}})
+	assert.Equal(t, []words{{Text: "Never another value: “a”."}, {Text: "Missing in more than a fifth of the rows: “a”, “b”."}}, v.Say)
+}
+
+func TestColumnsThatASideLacksAreCountedWhereTheyAreTooMany(t *testing.T) {
+	names := make([]string, maxListed)
+	rows, left := DriftPage{Result: drift.Result{AbsentCurrent: names, AbsentReference: names[:7]}}.absent()
+	assert.Len(t, rows, maxListed)
+	assert.Equal(t, 7, left)
+	var v driftView
+	v.sayMore(0, 3, left)
+	assert.Equal(t, "7 more columns that a side lacks aren't listed here. 3 more columns, less far from their limits than those listed before them, aren't listed here.", v.More)
+}
+
 func TestAMeterReachesItsStrokeAtTheLimit(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -93,6 +117,11 @@ func TestTheVerdictOnAWindow(t *testing.T) {
 		{"drift without alert", DriftPage{Result: drift.Result{Drifted: 1, Features: 3}}, warn, "No alert: 1 of 3 columns drifted"},
 		{"nothing", DriftPage{Result: drift.Result{Features: 3}}, good, "No drift: no column moved beyond its limit"},
 		{"too few rows", DriftPage{Result: drift.Result{Inconclusive: true}}, unknown, "Too few rows to tell"},
+		{"chance", DriftPage{Result: drift.Result{Features: 1, Columns: []drift.ColumnResult{{Name: "a", Method: drift.MethodJS, Drifted: true, ByChance: true}}}},
+			good, "No drift: no column moved further than chance explains"},
+		{"nothing that can be compared", DriftPage{Result: drift.Result{Features: 1, Columns: []drift.ColumnResult{{Name: "a"}}}}, unknown, "No column could be compared"},
+		{"a column that can't be compared", DriftPage{Result: drift.Result{Features: 2, Columns: []drift.ColumnResult{{Name: "a"}, {Name: "b", Method: drift.MethodJS}}}},
+			warn, "No drift: no column moved beyond its limit"},
 	} {
 		got := c.page.verdict()
 		assert.Equal(t, c.state, got.State, c.name)
@@ -104,7 +133,7 @@ func TestTheVerdictOnAWindow(t *testing.T) {
 func TestTheVerdictOnAFile(t *testing.T) {
 	block, note := dataset.Failure{Rule: dataset.RuleNull, Severity: dataset.SeverityBlock}, dataset.Failure{Rule: dataset.RuleMax, Severity: "warn"}
 	checked := func(failures ...dataset.Failure) ValidationPage {
-		return ValidationPage{Report: &dataset.Report{Failures: failures}}
+		return ValidationPage{Contract: &spec.Contract{}, Report: &dataset.Report{Failures: failures}}
 	}
 	for _, c := range []struct {
 		name  string
@@ -117,6 +146,8 @@ func TestTheVerdictOnAFile(t *testing.T) {
 		{"warnings", checked(note, note), warn, "Accepted, with 2 warnings"},
 		{"pass", checked(), good, "Accepted: every rule held"},
 		{"nothing asked", ValidationPage{}, unknown, "Read, and held to nothing"},
+		{"nothing asked of a file that was read", ValidationPage{Report: &dataset.Report{}}, unknown, "Read, and held to nothing"},
+		{"freshness alone", ValidationPage{Report: &dataset.Report{}, Expectations: spec.Expectations{Freshness: 1}}, good, "Accepted: every rule held"},
 	} {
 		got := c.page.verdict(worstFirst(c.page.Report))
 		assert.Equal(t, c.state, got.State, c.name)
