@@ -80,9 +80,12 @@ func (r *Result) plan(ref, cur side, o Options) (plan, error) {
 			return plan{}, fmt.Errorf("drift: methods: column %q isn't compared: those that are: %s", name, strings.Join(slices.Concat(features, o.Extra), ", "))
 		}
 	}
+	excluded := func(name string) bool { return slices.Contains(o.Exclude, name) }
+	uncounted := slices.Concat(o.Extra, slices.DeleteFunc(slices.Clone(features), func(name string) bool { return !excluded(name) }))
+	features = slices.DeleteFunc(slices.Clone(features), excluded)
 	r.Features = len(features)
 	p := plan{}
-	for i, name := range slices.Concat(features, o.Extra) {
+	for i, name := range slices.Concat(features, uncounted) {
 		inReference, inCurrent := slices.Contains(ref.names, name), slices.Contains(cur.names, name)
 		extra := i >= len(features)
 		switch {

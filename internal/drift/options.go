@@ -16,6 +16,9 @@ type Options struct {
 	// Extra are columns that aren't features, such as the prediction and the target. They are compared in the same way,
 	// reported in Result.Extra and neither counted nor alerted on.
 	Extra []string
+	// Exclude are features that are known to move: they are compared as the others are, reported in Result.Extra behind
+	// Extra, and neither counted nor alerted on. Names that aren't features say nothing.
+	Exclude []string
 	// Method is "", the default for each column; the name of a method, for the columns that it can be applied to, while
 	// the others keep their default; or MethodAll, every method that can be applied, a row each: the default one decides.
 	Method string
@@ -41,7 +44,7 @@ type Options struct {
 // OptionsOf are a monitor's options.
 func OptionsOf(m spec.DriftMonitor) Options {
 	return Options{
-		Methods: m.Methods, MinRows: m.MinRows, MaxDrifted: m.MaxDrifted, MaxShare: float64(m.MaxShare), PSI: m.PSI, Correction: m.Correction,
+		Exclude: m.Exclude, Methods: m.Methods, MinRows: m.MinRows, MaxDrifted: m.MaxDrifted, MaxShare: float64(m.MaxShare), PSI: m.PSI, Correction: m.Correction,
 	}
 }
 

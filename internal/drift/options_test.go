@@ -152,6 +152,37 @@ func TestExtraColumnsAreReportedAndCountNowhere(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestExcludedFeaturesAreReportedAndCountNowhere(t *testing.T) {
+	const rows = 2000
+	moved := func(i int) float64 { return spread(i) + 9 }
+	ref := table(numberColumn("x", rows, spread), numberColumn("temp", rows, spread), numberColumn("wind", rows, spread), numberColumn("prediction", rows, spread))
+	cur := table(numberColumn("x", rows, spread), numberColumn("temp", rows, moved), numberColumn("prediction", rows, spread))
+	o := Options{Extra: []string{"prediction"}, PSI: 0.2}
+	got, err := CompareTables(ref, cur, o)
+	require.NoError(t, err)
+	require.True(t, got.Alert)
+	require.Equal(t, []string{"temp", "wind"}, got.DriftedNames())
+	temp := got.Columns[1]
+
+	o.Exclude, o.Methods = []string{"wind", "temp", "no feature"}, map[string]string{"temp": MethodWasserstein}
+	for _, columns := range [][]string{nil, {"temp", "x", "wind"}} {
+		o.Columns = columns
+		got, err = CompareTables(ref, cur, o)
+		require.NoError(t, err)
+		assert.Equal(t, 1, got.Features)
+		assert.Empty(t, got.DriftedNames())
+		assert.False(t, got.Alert, got.Reason)
+		assert.Zero(t, got.MaxPSI)
+		require.Len(t, got.Columns, 1)
+		require.Len(t, got.Extra, 3)
+		assert.Equal(t, "prediction", got.Extra[0].Name)
+		assert.Equal(t, temp, got.Extra[1], "as it is compared otherwise")
+		assert.Equal(t, "wind", got.Extra[2].Name)
+		assert.Equal(t, "no such column in the current rows", got.Extra[2].Problem)
+	}
+	assert.Equal(t, []string{"temp", "x", "wind"}, o.Columns, "the caller's")
+}
+
 func TestAShareOfFeaturesTakesThePlaceOfTheirNumber(t *testing.T) {
 	const rows = 2000
 	shifted := func(n int) *dataset.Table {

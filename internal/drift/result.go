@@ -50,7 +50,8 @@ type Result struct {
 	// Columns are the features that both sides have, in the order asked for: a row each, or with MethodAll a row for
 	// each method, the one that decides first.
 	Columns []ColumnResult `json:"columns"`
-	// Extra are the columns of Options.Extra, in the same form. One that a side lacks has a Problem.
+	// Extra are the columns of Options.Extra and the features of Options.Exclude, in the same form. One that a side lacks
+	// has a Problem.
 	Extra []ColumnResult `json:"extra,omitempty"`
 	// Drifted counts features whose values or missing share drifted by more than chance, and features that one side
 	// lacks; Features all features, and Share is the one over the other.

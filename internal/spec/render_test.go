@@ -48,7 +48,7 @@ func TestRenderedSpecShowsEveryField(t *testing.T) {
 	for _, name := range []string{"team", "owner", "format", "id", "time", "positive", "group", "features", "last", "min_rows", "on_redelivery", "delay",
 		"min_coverage", "strict", "columns", "validation", "newest", "builtin", "command", "params", "secrets", "cpus", "gpus", "timeout", "script", "disparity",
 		"champion", "approvers", "quorum", "four_eyes", "sticky_by", "mirror", "sample", "steps", "weight", "hold", "min_requests", "interval", "deadline",
-		"max_error_rate", "max_slowdown", "max_psi", "drift", "max_share", "methods", "correction", "alert_after", "below_baseline", "cron", "cooldown", "mute_if_no_gain", "slack", "per_run", "cost_per_hour"} {
+		"max_error_rate", "max_slowdown", "max_psi", "drift", "max_share", "methods", "correction", "exclude", "alert_after", "below_baseline", "cron", "cooldown", "mute_if_no_gain", "slack", "per_run", "cost_per_hour"} {
 		if name == "positive" { // only for a category target
 			continue
 		}

@@ -1,8 +1,10 @@
 package spec
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // CorrectionBH is Benjamini and Hochberg's correction of p-values for the number of features.
@@ -25,25 +27,48 @@ func (c *checker) drift(m *Model) {
 	for _, column := range slices.Sorted(maps.Keys(d.Methods)) {
 		c.driftMethod(m, column, d.Methods[column])
 	}
+	seen := map[string]bool{}
+	for i, column := range d.Exclude {
+		at := fmt.Sprintf("monitor.drift.exclude[%d]", i)
+		c.must(!seen[column], at, "%q is listed twice", column)
+		c.driftColumn(m, at, column)
+		seen[column] = true
+	}
 }
 
-// driftMethod checks one column's method, as far as the spec says which columns there are.
+// driftColumn checks that the drift monitor compares a column, as far as the spec says which columns there are, and
+// gives the contract's rule for it; nil where there is none.
+func (c *checker) driftColumn(m *Model, at, column string) *ColumnRule {
+	if column == "" {
+		c.fail(at, "the column has no name")
+		return nil
+	}
+	if column == "prediction" || column == "target" {
+		return nil // what is answered, and its labels; features of these names are called so behind "feature."
+	}
+	column = strings.TrimPrefix(column, "feature.")
+	c.must(!slices.Contains(m.Data.Features.Exclude, column), at, "the column is excluded by data.features.exclude: nothing compares it")
+	contract := m.Data.Contract
+	if contract == nil || contract.File != "" {
+		return nil
+	}
+	i := slices.IndexFunc(contract.Columns, func(r ColumnRule) bool { return r.Name == column })
+	if i < 0 {
+		c.must(!contract.Strict, at, "no such column in the strict contract")
+		return nil
+	}
+	return &contract.Columns[i]
+}
+
+// driftMethod checks one column's method.
 func (c *checker) driftMethod(m *Model, column, method string) {
 	path := join("monitor.drift.methods", column)
 	c.oneOf(path, method, DriftMethods()...)
-	c.must(!slices.Contains(m.Data.Features.Exclude, column), path, "the column is excluded by data.features.exclude: nothing compares it")
-	contract := m.Data.Contract
-	if contract == nil || contract.File != "" {
+	rule := c.driftColumn(m, path, column)
+	if rule == nil || (method != "ks" && method != "wasserstein") {
 		return
 	}
-	at := slices.IndexFunc(contract.Columns, func(r ColumnRule) bool { return r.Name == column })
-	if at < 0 {
-		c.must(!contract.Strict, path, "no such column in the strict contract")
-		return
-	}
-	switch kind := contract.Columns[at].Type; {
-	case method != "ks" && method != "wasserstein":
-	case kind == "category", kind == "text", kind == "boolean":
+	if kind := rule.Type; kind == "category" || kind == "text" || kind == "boolean" {
 		c.fail(path, "%s compares numbers, and the column's type is %s | chi2, ztest, js or psi", method, kind)
 	}
 }

@@ -35,6 +35,31 @@ func TestDriftMethodsAreHeldToTheContract(t *testing.T) {
 	}
 }
 
+func TestColumnsExcludedFromTheAlertAreHeldToTheContract(t *testing.T) {
+	data := "data:\n  prefix: s3://lake/a/\n  target: y\n  features: {exclude: [note]}\n  contract:\n    strict: %s\n    columns:\n" +
+		"      - {name: y, type: number}\n      - {name: temp, type: number}\n      - {name: target, type: number}\n      - {name: note, type: text}\n"
+	for _, c := range []struct{ name, strict, drift, want string }{
+		{"a feature", "true", "{exclude: [temp]}", ""},
+		{"prediction and target are compared too", "true", "{exclude: [prediction, target]}", ""},
+		{"a feature that is called as one of them", "true", "{exclude: [feature.target], methods: {feature.target: ks}}", ""},
+		{"a method for the prediction", "true", "{methods: {prediction: ks}}", ""},
+		{"a column twice", "true", "{exclude: [temp, temp]}", `monitor.drift.exclude[1]: "temp" is listed twice`},
+		{"a column that a strict contract doesn't have", "true", "{exclude: [wind]}", "monitor.drift.exclude[0]: no such column in the strict contract"},
+		{"a column that an open contract doesn't list", "false", "{exclude: [wind]}", ""},
+		{"a column that is no feature", "false", "{exclude: [note]}", "monitor.drift.exclude[0]: the column is excluded by data.features.exclude: nothing compares it"},
+		{"no name", "false", `{exclude: [""]}`, "monitor.drift.exclude[0]: the column has no name"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Parse("x", []byte("metadata: {name: churn}\n"+fmt.Sprintf(data, c.strict)+"monitor: {drift: "+c.drift+"}\n"))
+			if c.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
 func TestDriftLimitsHaveRanges(t *testing.T) {
 	for src, want := range map[string]string{
 		"{max_share: 150%}":        "monitor.drift.max_share: ",
