@@ -214,7 +214,7 @@ func ask(t testing.TB, h http.Handler, method, path, body string) answer {
 	raw, err := io.ReadAll(rec.Result().Body)
 	require.NoError(t, err)
 	a := answer{status: rec.Code, header: rec.Result().Header, raw: string(raw)}
-	if strings.HasPrefix(a.header.Get("Content-Type"), "application/json") {
+	if strings.HasPrefix(a.header.Get("Content-Type"), "application/json") && !strings.HasPrefix(a.raw, "[") {
 		require.NoError(t, json.Unmarshal(raw, &a.body), "%s", raw)
 	}
 	return a

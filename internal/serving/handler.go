@@ -17,6 +17,7 @@ import (
 //	GET  /v2, /v2/health/live, /v2/health/ready, /v2/models/{model}, /v2/models/{model}/ready
 //	POST /v2/models/{model}/infer  Open Inference Protocol v2, with the extension for binary tensor data
 //	POST /v2/repository/index      the models
+//	GET  /openapi.json             all of this as OpenAPI 3.1, with each model's features
 //
 // A version may be named before ready and infer (/v2/models/{model}/versions/{version}/infer): the champion's, whose
 // answer then isn't the challenger's to give.
@@ -28,6 +29,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("/v2/models/{model}/versions/{version}", s.allow(http.MethodGet, true, s.modelMetadata))
 	mux.HandleFunc("/v2/models/{model}/versions/{version}/ready", s.allow(http.MethodGet, true, s.modelReady))
 	mux.HandleFunc("/v2/repository/index", s.allow(http.MethodPost, true, s.index))
+	mux.HandleFunc("/openapi.json", s.allow(http.MethodGet, true, s.openAPI))
 	mux.HandleFunc("/v2", s.allow(http.MethodGet, true, s.serverMetadata))
 	mux.HandleFunc("/v2/{$}", s.allow(http.MethodGet, true, s.serverMetadata))
 	mux.HandleFunc("/v2/health/live", s.allow(http.MethodGet, true, s.live))

@@ -33,6 +33,7 @@ type Server struct {
 
 	gate     *gate
 	mirrors  *mirror
+	api      apiDocument
 	counters *counterSet
 	metrics  *metrics
 	points   *pointQueue
