@@ -45,6 +45,10 @@ type DriftOutput struct {
 	Alert        bool      `json:"alert"`             // k of n windows are
 	Reason       string    `json:"reason,omitempty"`
 	Recent       []bool    `json:"recent,omitempty"`
+	// Told is whether people know of an alert of this champion that hasn't ended; Untold that they couldn't be told of this
+	// one. The workflow sets them.
+	Told   bool   `json:"told,omitempty"`
+	Untold bool   `json:"untold,omitempty"`
 	Report       string    `json:"report,omitempty"` // key of the full result
 	// Page is where the report for people is: an s3:// address, or a key of the bucket where its name isn't known.
 	Page  string               `json:"page,omitempty"`

@@ -41,14 +41,17 @@ type IngestOutput struct {
 	Warnings []dataset.Failure `json:"warnings,omitempty"` // that are only noted, bounded
 	// Validation is the key of what each rule found, in the shape of Great Expectations.
 	Validation string `json:"validation,omitempty"`
-	Problem    string `json:"problem,omitempty"`  // the file can't be read at all
-	Gone       bool   `json:"gone,omitempty"`     // the object isn't there any more, as Problem says: there is nothing to decide on
-	Contract   string `json:"contract,omitempty"` // key of the inferred contract, where the spec has none
+	// Page is where the same is written for people: an address, or a key where the bucket's name isn't known.
+	Page     string `json:"page,omitempty"`
+	Problem  string `json:"problem,omitempty"`  // the file can't be read at all
+	Gone     bool   `json:"gone,omitempty"`     // the object isn't there any more, as Problem says: there is nothing to decide on
+	Contract string `json:"contract,omitempty"` // key of the inferred contract, where the spec has none
 }
 
 // Ingester takes landed objects into the data set.
 type Ingester struct {
 	Lake    *Lake
+	Bucket  string            // Lake.Store's name, for the addresses of pages; "": they are told as keys
 	Metrics timeseries.Writer // nil: none is configured
 }
 
@@ -93,6 +96,9 @@ func (i *Ingester) Ingest(ctx context.Context, in IngestInput) (IngestOutput, er
 			return IngestOutput{}, err
 		}
 	}
+	if err := i.page(ctx, &file); err != nil {
+		return IngestOutput{}, err
+	}
 	if !file.out.Gone {
 		writePoints(ctx, i.Metrics, file.points(in.Model))
 	}
@@ -107,9 +113,12 @@ type ingested struct {
 	copy     *dataset.Spool // nil: nothing was read
 	landed   time.Time
 
+	info     dataset.Info
 	columns  []spec.ColumnRule
 	profile  *profile.Profile
+	report   *dataset.Report
 	result   *suite.Result
+	format   *dataset.FormatError // nil: it is a table
 	failures []dataset.Failure
 	warnings []dataset.Failure
 	out      IngestOutput
@@ -157,8 +166,9 @@ func (f *ingested) scan(ctx context.Context, note func(any)) error {
 		Name: o.Key, Format: d.Format, Contract: f.contract, TempDir: f.dir,
 		Progress: func(rows int, _ int64) { note(reading{File: o.Key, Rows: rows}) },
 	}, dataset.Visitors(checker, builder))
-	f.out.SHA256, f.out.Bytes, f.out.Rows = read.SHA256, read.Bytes, read.Rows
+	f.info, f.out.SHA256, f.out.Bytes, f.out.Rows = read, read.SHA256, read.Bytes, read.Rows
 	if bad, ok := errors.AsType[*dataset.FormatError](err); ok {
+		f.format, f.report = bad, report
 		f.out.Problem = bad.Error()
 		return nil
 	}
@@ -184,7 +194,7 @@ func (f *ingested) scan(ctx context.Context, note func(any)) error {
 
 // judge sorts what was found by what it does, and finds when the events were.
 func (f *ingested) judge(report *dataset.Report, held dataset.CheckOptions, checker *dataset.Checker) {
-	f.result = report.SuiteResult(held)
+	f.report, f.result = report, report.SuiteResult(held)
 	f.warnings = report.Warnings()
 	for _, failure := range report.Failures {
 		if failure.Severity == dataset.SeverityBlock {
@@ -281,7 +291,7 @@ func (i *Ingester) store(ctx context.Context, f *ingested) error {
 }
 
 // describe keeps what there is to say of the file: what each rule found, and of one that passed its profile and the
-// contract that it would pin. A page for people belongs here.
+// contract that it would pin.
 func (i *Ingester) describe(ctx context.Context, f *ingested, prefix string) error {
 	var err error
 	if f.out.Validation, _, err = putJSON(ctx, i.Lake.Store, prefix+"validation-", f.result); err != nil {

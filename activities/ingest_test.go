@@ -87,7 +87,7 @@ func TestIngestTwiceIsIngestOnce(t *testing.T) {
 	again, retaken := w.ingest(o)
 	require.Equal(t, taken, retaken)
 	require.Len(t, w.index().Files, 1)
-	again.Contract, again.Validation = first.Contract, first.Validation // pinned by now, and held to
+	again.Contract, again.Validation, again.Page = first.Contract, first.Validation, first.Page // pinned by now, and held to
 	require.Equal(t, first, again)
 }
 

@@ -20,6 +20,7 @@ const (
 	MessageDecided  = "decided"  // takes the place of MessageApproval
 	MessageClosed   = "closed"   // a run ended
 	MessageAlert    = "alert"    // a monitor is over its limit
+	MessageCalm     = "calm"     // it was, and isn't any more
 )
 
 // MessageInput is what a message is about; its words are made here, so that they may change at any time.
@@ -34,7 +35,7 @@ type MessageInput struct {
 	Evidence  *Evidence        `json:"evidence,omitempty"`
 	Summary   *EvaluateSummary `json:"summary,omitempty"`
 	Replace   *notify.Ref      `json:"replace,omitempty"` // the message that this one takes the place of
-	// Of a MessageAlert: which monitor (a trigger's kind), where its report is, and the workflow that looked.
+	// Of a MessageAlert or MessageCalm: which monitor (a trigger's kind), where its report is, and the workflow that looked.
 	Monitor  string `json:"monitor,omitempty"`
 	Page     string `json:"page,omitempty"`
 	Workflow string `json:"workflow,omitempty"`
@@ -136,6 +137,8 @@ func (m *Messenger) word(in MessageInput) notify.Message {
 		msg.Severity, msg.Title = notify.Warning, in.Model+": a landed file was refused"
 	case MessageAlert:
 		m.wordAlert(&msg, in)
+	case MessageCalm:
+		m.wordCalm(&msg, in)
 	case MessageClosed:
 		m.wordClosed(&msg, in)
 	case MessageDecided:
@@ -166,6 +169,22 @@ func (m *Messenger) wordAlert(msg *notify.Message, in MessageInput) {
 		lines = append(lines, "what to do now: "+QualityAdvice(in.Model))
 	}
 	msg.Text = strings.Join(lines, "\n")
+	m.linkMonitor(msg, in)
+}
+
+// wordCalm says that nothing is left to do.
+func (m *Messenger) wordCalm(msg *notify.Message, in MessageInput) {
+	msg.Severity, msg.Title = notify.Success, in.Model+": production is again within the limits of the champion"
+	if in.Monitor == TriggerQuality {
+		msg.Title = in.Model + ": the champion does as well again as it must"
+	}
+	if in.Page != "" {
+		msg.Text += "\nreport: " + in.Page
+	}
+	m.linkMonitor(msg, in)
+}
+
+func (m *Messenger) linkMonitor(msg *notify.Message, in MessageInput) {
 	if m.RunURL != nil && in.Workflow != "" {
 		msg.Links = append(msg.Links, notify.Link{Text: "Temporal", URL: m.RunURL(in.Workflow)})
 	}

@@ -38,6 +38,7 @@ type QualityOutput struct {
 	Limit        float64 `json:"limit"`
 	Inconclusive string  `json:"inconclusive,omitempty"`
 	Alert        bool    `json:"alert"`
+	Told         bool    `json:"told,omitempty"` // people know of an alert of this champion that hasn't ended; the workflow sets it
 	Reason       string  `json:"reason,omitempty"`
 	Note         string  `json:"note,omitempty"` // why a value under the limit is no alert
 	// Estimated is the quality of all predictions of the window, without labels; nil: NoEstimate says why.

@@ -111,7 +111,7 @@ func newActivities(c *config, store objectstore.Store, landing objectstore.Bucke
 	}
 	h := &host{
 		planner:   &activities.Planner{Lake: lake},
-		ingester:  &activities.Ingester{Lake: lake},
+		ingester:  &activities.Ingester{Lake: lake, Bucket: c.Bucket},
 		snapshots: &activities.Snapshots{Lake: lake},
 		trainer:   &activities.Trainer{Lake: lake, Secrets: trainerSecrets(os.LookupEnv)},
 		evaluator: &activities.Evaluator{Lake: lake},

@@ -43,30 +43,41 @@ func (l *lifecycle) validate(ctx workflow.Context) error {
 		l.skip("no new file")
 		return nil
 	}
-	var refused []string
+	var refused, told []string
 	for _, f := range l.files {
 		out, err := l.admit(ctx, f)
 		if err != nil {
 			return err
 		}
 		if !out.Accepted {
-			refused = append(refused, out.Reason)
+			refused, told = append(refused, out.Reason), append(told, withPage(out.Reason, f.Page))
 			l.result.Refused = append(l.result.Refused, f.SHA256)
 			continue
 		}
+		for _, w := range f.Warnings {
+			l.note("warning: %s: %s", f.Object.URL(), w)
+		}
 		l.result.Files = append(l.result.Files, f.SHA256)
 	}
-	for _, r := range refused {
+	for _, r := range told {
 		l.note("refused: %s", r)
 	}
 	if len(refused) > 0 {
-		l.tell(ctx, activities.MessageRefused, strings.Join(refused, "\n"), nil)
+		l.tell(ctx, activities.MessageRefused, strings.Join(told, "\n"), nil)
 	}
 	if len(l.result.Files) == 0 && !l.wanted() {
 		return end(activities.ValidationFailed, "%s", strings.Join(refused, "; "))
 	}
 	l.detail("%d accepted, %d refused", len(l.result.Files), len(refused))
 	return nil
+}
+
+// withPage is a reason with where to read more.
+func withPage(reason, page string) string {
+	if page == "" {
+		return reason
+	}
+	return reason + " (report: " + page + ")"
 }
 
 // wanted says that something beside the files themselves asked for this run: who submits a file that is refused is told
