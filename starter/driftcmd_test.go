@@ -149,6 +149,7 @@ func TestDriftOfFilesThatCannotBeRead(t *testing.T) {
 		{"two standard inputs", []string{"--reference", "-", "--current", "-"}, exitUsage, "only one of them"},
 		{"standard input without a format", []string{"--reference", "-", "--current", "a.csv"}, exitUsage, "--format"},
 		{"a share over 1", []string{"--reference", "a.csv", "--current", "a.csv", "--max-share", "3"}, exitUsage, "max_share"},
+		{"rows below none", []string{"--reference", "a.csv", "--current", "a.csv", "--min-rows", "-1"}, exitUsage, "--min-rows -1: want 1 or more"},
 		{"two kinds of limit", []string{"--reference", "a.csv", "--current", "a.csv", "--max-share", "0.3", "--max-drifted", "2"}, exitUsage, "not both"},
 		{"a report in no folder", []string{"--reference", "a.csv", "--current", "a.csv", "--html", "none/drift.html"}, exitUsage, "--html"},
 	}
@@ -315,4 +316,12 @@ func TestTheTableIsWorstFirstWithItsRowsTogether(t *testing.T) {
 		names[i] = c.Name + " " + c.Method
 	}
 	require.Equal(t, []string{"b js", "b psi", "a js", "a psi"}, names)
+}
+
+func TestAnIndexThatChanceExplainsIsMarked(t *testing.T) {
+	psi, little := 17.8, 0.01
+	require.Equal(t, "17.8 (chance)", psiOf(driftRow{PSI: &psi, ByChance: true}))
+	require.Equal(t, "17.8", psiOf(driftRow{PSI: &psi}))
+	require.Equal(t, "0.01", psiOf(driftRow{PSI: &little, ByChance: true}))
+	require.Equal(t, "-", psiOf(driftRow{}))
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -110,6 +109,12 @@ func finite(x float64) *float64 {
 	return &x
 }
 
+// The table's texts are cut, since names may be long and drifted columns many; -o json has them whole.
+const (
+	longLabel  = 60
+	longReason = 600
+)
+
 // driftTable draws the columns, worst first.
 func driftTable(p *page, v driftView, r drift.Result) {
 	p.line("reference %s: %d rows, sha256 %s", oneLine(v.Reference.File), v.Reference.Rows, short(v.Reference.SHA256))
@@ -118,35 +123,35 @@ func driftTable(p *page, v driftView, r drift.Result) {
 		t := newTable("COLUMN", "TYPE", "METHOD", "STATISTIC", "P-VALUE", "LIMIT", "PSI", "MISSING", "DRIFTED").alignRight(3, 4, 5, 6)
 		for _, row := range slices.Concat(driftRows(inOrder(r.Columns)), v.Extra) {
 			t.add(clip(row.Name, 40), row.Type, first(row.Method, "-"), numberOr(row.Statistic), numberOr(row.PValue), limitOf(row),
-				numberOr(row.PSI), missingOf(row), verdictOf(row, v))
+				psiOf(row), missingOf(row), verdictOf(row))
 		}
 		p.table(t)
 	}
 	for _, name := range v.AbsentReference {
-		p.line("%s: only the current rows have this column", oneLine(name))
+		p.line("%s: only the current rows have this column", clip(name, longLabel))
 	}
 	for _, name := range v.AbsentCurrent {
-		p.line("%s: only the reference has this column", oneLine(name))
+		p.line("%s: only the reference has this column", clip(name, longLabel))
 	}
 	for _, row := range slices.Concat(v.Columns, v.Extra) {
 		if row.Problem != "" && !row.Beside {
-			p.line("%s: %s", oneLine(row.Name), oneLine(row.Problem))
+			p.line("%s: %s", clip(row.Name, longLabel), oneLine(row.Problem))
 		}
 	}
 	for _, n := range v.Notes {
-		p.line("%s: %s", oneLine(n.Column), n.Reason)
+		p.line("%s: %s", clip(n.Column, longLabel), n.Reason)
 	}
 	for _, l := range v.LeftOut {
-		p.line("%s: left out: %s", oneLine(l.Column), l.Reason)
+		p.line("%s: left out: %s", clip(l.Column, longLabel), l.Reason)
 	}
+	verdict := p.style.paint(toneGood, "not drifted")
 	switch {
 	case v.Inconclusive:
-		p.line("%s: %s", p.style.paint(toneWarn, "no conclusion"), oneLine(v.Reason))
+		verdict = p.style.paint(toneWarn, "no conclusion")
 	case v.DatasetDrift:
-		p.line("%s: %s", p.style.paint(toneBad, "drifted"), oneLine(v.Reason))
-	default:
-		p.line("%s: %s", p.style.paint(toneGood, "not drifted"), oneLine(v.Reason))
+		verdict = p.style.paint(toneBad, "drifted")
 	}
+	p.line("%s: %s", verdict, clip(v.Reason, longReason))
 }
 
 // inOrder is worst first by the rows that decide, those beside them after each.
@@ -192,11 +197,19 @@ func missingOf(row driftRow) string {
 	if *row.MissingReference == 0 && *row.MissingCurrent == 0 {
 		return "0"
 	}
-	return fmt.Sprintf("%.3g%% -> %.3g%%", 100**row.MissingReference, 100**row.MissingCurrent)
+	return shareText(*row.MissingReference) + " -> " + shareText(*row.MissingCurrent)
+}
+
+// psiOf is the index, and whether it isn't held to its limit for being no greater than chance makes it.
+func psiOf(row driftRow) string {
+	if row.PSI != nil && row.ByChance && *row.PSI >= drift.DistanceLimit {
+		return numberOr(row.PSI) + " (chance)"
+	}
+	return numberOr(row.PSI)
 }
 
 // verdictOf is what a row says, in a word or two.
-func verdictOf(row driftRow, v driftView) cell {
+func verdictOf(row driftRow) cell {
 	var words []string
 	tone := toneDim
 	if row.Drifted {

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -34,7 +34,9 @@ frequent ones. CSV (plain, gzip, zstd) or Parquet: a path, an s3:// URL, or - fo
 with the file: in large columns distinct values are estimated (marked ~) and quantiles are those of a sketch.
 
 -o json has the whole profile, in the form in which shards merge. With --contract the columns are read as the spec's
-contract declares them; without, what they are is inferred from all their cells.`,
+contract declares them; without, what they are is inferred from all their cells.
+
+Exit code 3: the file is no table. 2: usage.`,
 		Example: `  starter profile sales.csv.gz
   starter profile s3://lake/sales/2026-01.parquet --html profile.html
   zcat sales.csv.gz | starter profile - --format csv -o json`,
@@ -74,9 +76,26 @@ func runProfile(ctx context.Context, o *profileOptions) error {
 			return usagef("--contract %s: the spec has no data.contract", o.contract)
 		}
 	}
-	f, err := o.dataFile(ctx, "", o.data, o.input)
+	out, info, err := o.profiled(ctx, contract)
 	if err != nil {
 		return err
+	}
+	if err := writePage(o.html, func(w io.Writer) error {
+		return report.Profile(w, report.ProfilePage{Subject: out.File, At: o.now(), Info: info, Profile: out.Profile})
+	}); err != nil {
+		return err
+	}
+	if o.flags.format == formatTable {
+		o.warn(out.Problem)
+	}
+	return o.print(out, func(p *page) { profileTable(p, out) })
+}
+
+// profiled reads the file. What was kept of a pipe is gone when it returns, whatever becomes of what is printed.
+func (o *profileOptions) profiled(ctx context.Context, contract *spec.Contract) (out profileView, info dataset.Info, err error) {
+	f, err := o.dataFile(ctx, "", o.data, o.input)
+	if err != nil {
+		return out, info, err
 	}
 	defer f.close()
 	watched := o.reading()
@@ -86,25 +105,17 @@ func runProfile(ctx context.Context, o *profileOptions) error {
 	}, builder)
 	watched.end()
 	if err != nil {
-		return err // it names the file
+		return out, info, err // it names the file
 	}
 	p, err := builder.Profile()
 	if err != nil {
-		return err
+		return out, info, err
 	}
-	out := profileView{File: f.name, SHA256: info.SHA256, Bytes: info.Bytes, Ignored: info.Ignored, Profile: p}
+	out = profileView{File: f.name, SHA256: info.SHA256, Bytes: info.Bytes, Ignored: info.Ignored, Profile: p}
 	for _, failure := range found.Failures {
 		out.Problem = append(out.Problem, failure.String())
 	}
-	if err := writePage(o.html, func(w io.Writer) error {
-		return report.Profile(w, report.ProfilePage{Subject: f.name, At: o.now(), Info: info, Profile: p})
-	}); err != nil {
-		return err
-	}
-	if o.flags.format == formatTable {
-		o.warn(out.Problem)
-	}
-	return o.print(out, func(p *page) { profileTable(p, out) })
+	return out, info, nil
 }
 
 func profileTable(p *page, v profileView) {
@@ -126,7 +137,7 @@ func profileRow(c *profile.Column) []any {
 	}
 	nulls := cell{text: "0"}
 	if c.Nulls > 0 {
-		nulls = cell{text: strconv.FormatFloat(100*float64(c.Nulls)/float64(c.Count+c.Nulls), 'g', 3, 64) + "%"}
+		nulls.text = shareText(float64(c.Nulls) / float64(c.Count+c.Nulls))
 	}
 	if c.Count == 0 {
 		nulls.tone = toneWarn
@@ -135,12 +146,23 @@ func profileRow(c *profile.Column) []any {
 	switch n := c.Numbers; {
 	case c.Oldest != nil && c.Newest != nil: // its numbers are seconds
 		low, high = instantOf(*c.Oldest), instantOf(*c.Newest)
-		middle = instantOf(time.Unix(int64(c.Quantile(0.5)), 0))
+		middle = instantOf(time.Unix(int64(math.Floor(c.Quantile(0.5))), 0))
 	case n != nil:
 		low, high, mean, std = brief(n.Min), brief(n.Max), brief(n.Mean), brief(n.Std)
 		middle = brief(c.Quantile(0.5))
 	}
 	return []any{clip(c.Name, 40), c.Kind, nulls, distinct, low, middle, high, mean, std, frequent(c)}
+}
+
+// shareText is a share with three digits. What isn't nothing is never 0%, and what isn't all never 100%.
+func shareText(share float64) string {
+	switch {
+	case share > 0 && share < 1e-5:
+		return "<0.001%"
+	case share >= 0.9995 && share < 1:
+		return ">99.9%"
+	}
+	return strconv.FormatFloat(100*share, 'g', 3, 64) + "%"
 }
 
 // brief is a number in a narrow cell: whole ones in full, others with five digits.
@@ -167,7 +189,7 @@ func frequent(c *profile.Column) string {
 	var parts []string
 	for _, v := range c.Top[:min(len(c.Top), 3)] {
 		if v.Count > 1 {
-			parts = append(parts, fmt.Sprintf("%s %.3g%%", clip(v.Value, 20), 100*float64(v.Count)/float64(c.Count)))
+			parts = append(parts, clip(v.Value, 20)+" "+shareText(float64(v.Count)/float64(c.Count)))
 		}
 	}
 	return strings.Join(parts, ", ")

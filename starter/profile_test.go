@@ -156,3 +156,30 @@ func TestAPipeEndsWithItsContext(t *testing.T) {
 	_, err = p.Read(b)
 	require.ErrorIs(t, err, ctx.Err())
 }
+
+// A reader of standard output that goes away ends the process where it stands.
+func TestWhatWasKeptOfAPipeIsGoneBeforeAnythingIsPrinted(t *testing.T) {
+	w := newSession(t)
+	w.inFolder()
+	kept := t.TempDir()
+	t.Setenv("TMPDIR", kept)
+	var left []os.DirEntry
+	w.out = writerFunc(func(p []byte) (int, error) {
+		var err error
+		left, err = os.ReadDir(kept)
+		return len(p), err
+	})
+	w.in = strings.NewReader(churnCSV)
+	require.Equal(t, exitOK, w.starter("profile", "-", "--format", "csv"), w.stderr.String())
+	require.Empty(t, left)
+}
+
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+func TestASharesTextIsNothingOrAllOnlyWhereItIs(t *testing.T) {
+	for share, want := range map[float64]string{0: "0%", 1: "100%", 1e-9: "<0.001%", 1e-5: "0.001%", 0.12345: "12.3%", 0.9995: ">99.9%", 0.99949: "99.9%"} {
+		require.Equal(t, want, shareText(share), "%v", share)
+	}
+}

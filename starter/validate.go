@@ -109,6 +109,7 @@ type checkedData struct {
 	Ignored  []string          `json:"ignored_columns,omitempty"` // that the contract doesn't list
 	Failures []dataset.Failure `json:"failures,omitempty"`        // warnings, too
 	Suite    *suite.Result     `json:"suite,omitempty"`           // in the shape of Great Expectations
+	kept     string            // what its rows did where nothing is wrong, in words
 	gx       *suite.Result     // the contract's rules and the suite's expectations, for -o gx
 }
 
@@ -219,11 +220,7 @@ func validatedTable(p *page, v validated, s *suite.Suite) {
 		p.line("columns that the contract doesn't list, and are ignored: %s", oneLine(strings.Join(v.Data.Ignored, ", ")))
 	}
 	if v.Data.OK {
-		kept := "keep the contract"
-		if v.File == "" {
-			kept = "are as expected"
-		}
-		p.line("%s: %d rows %s, sha256 %s", oneLine(v.Data.File), v.Data.Rows, kept, short(v.Data.SHA256))
+		p.line("%s: %d rows %s, sha256 %s", oneLine(v.Data.File), v.Data.Rows, v.Data.kept, short(v.Data.SHA256))
 	}
 	failuresTable(p, v.Data.Failures)
 }

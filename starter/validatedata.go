@@ -45,7 +45,7 @@ func (o *validateOptions) checkData(ctx context.Context, m *spec.Model, override
 	}
 	out := &checkedData{
 		File: f.name, OK: s.report.OK(), SHA256: s.info.SHA256, Rows: s.info.Rows, Ignored: s.info.Ignored,
-		Suite: s.report.Suite, gx: s.gx(),
+		Suite: s.report.Suite, kept: o.kept(m.Data.Contract, expectations), gx: s.gx(),
 	}
 	for i, failure := range s.report.Failures {
 		s.report.Failures[i].First = failure.First[:min(len(failure.First), dataset.DefaultKeep)]
@@ -61,6 +61,19 @@ func (o *validateOptions) checkData(ctx context.Context, m *spec.Model, override
 		}
 		return report.Validation(w, page)
 	})
+}
+
+// kept says what rows did that nothing is wrong with.
+func (o *validateOptions) kept(c *spec.Contract, e spec.Expectations) string {
+	switch asked := e.Suite != nil || e.Freshness > 0; {
+	case c != nil:
+		return "keep the contract"
+	case asked:
+		return "are as expected"
+	case o.contractOnly:
+		return "were read, and held to nothing: the spec has no contract and no suite"
+	}
+	return "can be trained on; the spec has no contract and no suite to hold them to"
 }
 
 // scanned is what one pass over a file found.
