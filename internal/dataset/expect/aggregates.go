@@ -10,28 +10,95 @@ import (
 	"github.com/leanloop/leanloop/internal/instant"
 )
 
-// moments sums numbers up in the order of rows, so that batches don't matter: a compensated sum (Neumaier 1974), and
-// Welford's variance.
+// momentBlock is how many numbers are summed up together. It counts numbers, not rows of a batch, so that batches don't
+// matter.
+const momentBlock = 1024
+
+// moments sums numbers up in the order of rows: blocks are joined by a compensated sum (Neumaier 1974), and by the
+// pairwise update of mean and squared distances (T. Chan, G. Golub, R. LeVeque, "Updating formulae and a pairwise
+// algorithm for computing sample variances", 1979).
 type moments struct {
 	spread        bool // whether the standard deviation is asked for
 	n             int64
 	low, high     float64
 	sum, lost     float64
-	average, away float64 // running mean, and the sum of squared distances from it
+	average, away float64 // mean, and the sum of squared distances from it
+
+	block []float64 // not yet joined
 }
 
 func (m *moments) add(v float64) {
-	if m.n++; m.n == 1 {
-		m.low, m.high = v, v
+	if m.block == nil {
+		m.block = make([]float64, 0, momentBlock)
 	}
-	m.low, m.high = min(m.low, v), max(m.high, v)
-	m.addSum(v)
-	if !m.spread {
+	m.block = append(m.block, v)
+	if len(m.block) == momentBlock {
+		m.join()
+	}
+}
+
+// addAll adds numbers of which NaN is none, and returns how many there were.
+func (m *moments) addAll(values []float64) (present int64) {
+	if m.block == nil {
+		m.block = make([]float64, 0, momentBlock)
+	}
+	for len(values) > 0 {
+		room := momentBlock - len(m.block)
+		take := values[:min(room, len(values))]
+		values = values[len(take):]
+		at := len(m.block)
+		m.block = m.block[:at+len(take)]
+		for _, v := range take {
+			m.block[at] = v
+			if v == v {
+				at++
+			}
+		}
+		present += int64(at - (len(m.block) - len(take)))
+		m.block = m.block[:at]
+		if at == momentBlock {
+			m.join()
+		}
+	}
+	return present
+}
+
+// join takes the block in; what was added since the last join is in no result.
+func (m *moments) join() {
+	if len(m.block) == 0 {
 		return
 	}
-	distance := v - m.average
-	m.average += distance / float64(m.n)
-	m.away += distance * (v - m.average)
+	block := m.block
+	m.block = m.block[:0]
+	if m.n == 0 {
+		m.low, m.high = block[0], block[0]
+	}
+	for _, v := range block {
+		m.low, m.high = min(m.low, v), max(m.high, v)
+	}
+	sum, rest := 0.0, 0.0
+	for _, v := range block { // what each addition rounds off is kept (Knuth's two-sum)
+		total := sum + v
+		part := total - sum
+		rest += (sum - (total - part)) + (v - part)
+		sum = total
+	}
+	if m.spread {
+		k := float64(len(block))
+		mean, away := sum/k, 0.0
+		for _, v := range block {
+			away += (v - mean) * (v - mean)
+		}
+		total := float64(m.n) + k
+		distance := mean - m.average
+		m.average += distance * k / total
+		m.away += away + distance*distance*float64(m.n)*k/total
+	}
+	m.n += int64(len(block))
+	m.addSum(sum)
+	if rest == rest && !math.IsInf(rest, 0) { // it isn't a number once the sum is beyond the largest
+		m.lost += rest
+	}
 }
 
 func (m *moments) addSum(v float64) {
@@ -145,6 +212,11 @@ func (m *moment) rows(b *Batch, keep []bool) error {
 	if m.rule.Type == "expect_column_proportion_of_non_null_values_to_be_between" {
 		return m.each(b, keep, func(*Column, int) error { return nil })
 	}
+	if c := &b.Columns[m.column]; keep == nil && storageOf(c.Type) == floats {
+		m.elements += int64(b.Rows)
+		m.present += m.moments.addAll(c.Floats[:b.Rows])
+		return nil
+	}
 	return m.each(b, keep, func(c *Column, row int) error {
 		if storageOf(c.Type) == times {
 			at := c.Times[row]
@@ -160,6 +232,7 @@ func (m *moment) rows(b *Batch, keep []bool) error {
 }
 
 func (m *moment) finish(f *Finding) error {
+	m.moments.join()
 	name := strings.TrimPrefix(m.rule.Type, "expect_column_")
 	if storageOf(m.typ) == times && m.present > 0 && !strings.HasPrefix(name, "proportion") {
 		at := m.oldest

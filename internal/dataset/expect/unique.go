@@ -95,6 +95,7 @@ func (z *zScores) rows(b *Batch, keep []bool) error {
 }
 
 func (z *zScores) finish(f *Finding) error {
+	z.moments.join()
 	mean, std := z.moments.mean(), z.moments.std()
 	var first []spill.Row
 	_, err := z.groups.Finish(func(g spill.Group) {
