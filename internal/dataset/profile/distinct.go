@@ -7,13 +7,8 @@ import (
 )
 
 // Registers are HyperLogLog's (P. Flajolet, É. Fusy, O. Gandouet, F. Meunier, 2007), one byte each: the greatest
-// position of the first set bit among the hashes of the register's values. They are a function of the set of values.
-
-// DistinctError is the relative standard error of an estimated Distinct, in a profile of that many columns: 1.04 by
-// the square root of the number of registers, 1.6 % up to 256 columns.
-func DistinctError(columns int) float64 {
-	return 1.04 / math.Sqrt(float64(int(1)<<limitsFor(columns).precision))
-}
+// position of the first set bit among the hashes of the register's values. They are a function of the set of values. The
+// relative standard error of what they tell is 1.04 by the square root of their number.
 
 // hashNumber is MurmurHash3's 64-bit finalizer (A. Appleby) of a number's key.
 func hashNumber(key uint64) uint64 {

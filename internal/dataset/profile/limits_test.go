@@ -2,6 +2,7 @@ package profile
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"testing"
@@ -17,7 +18,12 @@ func TestLimitsDependOnTheNumberOfColumnsAlone(t *testing.T) {
 	assert.Equal(t, limits{buckets: 4096, categories: 4096, text: 256 << 10, precision: 12}, limitsFor(1))
 	assert.Equal(t, limitsFor(1), limitsFor(64))
 	assert.Equal(t, limits{buckets: 64, categories: 64, text: 4 << 10, precision: 8}, limitsFor(10_000))
-	assert.InDelta(t, 0.01625, DistinctError(20), 1e-12)
+	assert.InDelta(t, 0.01625, distinctError(20), 1e-12)
+}
+
+// distinctError is the relative standard error of an estimated Distinct, in a profile of that many columns.
+func distinctError(columns int) float64 {
+	return 1.04 / math.Sqrt(float64(int(1)<<limitsFor(columns).precision))
 }
 
 // heldBy is how much memory the columns of a kind hold after more distinct values than any limit.

@@ -162,7 +162,7 @@ func TestMomentsAreThoseOfExactArithmetic(t *testing.T) {
 		if len(x) == 0 {
 			return
 		}
-		c := columnOf(t, numbers("x", x...))
+		c := &build(t, Options{}, tableOf(numbers("x", x...))).Columns[0]
 		mean, std := exactMoments(x)
 		scale := max(std, math.Abs(mean))
 		require.InDelta(t, 0, c.Numbers.Mean/2-mean/2, 1e-12*scale+5e-324, "mean %v, want %v", c.Numbers.Mean, mean)

@@ -28,8 +28,8 @@ type Column struct {
 	Kind string // number | integer | category | text | boolean | timestamp
 	// Count and Nulls together are the rows.
 	Count, Nulls int64
-	// Distinct is the number of different values; Estimated is whether it comes from HyperLogLog registers, whose
-	// standard error is DistinctError.
+	// Distinct is the number of different values; Estimated is whether it comes from HyperLogLog registers, with a
+	// standard error of 1.6 % in profiles of up to 256 columns (docs/data.md).
 	Distinct  int64
 	Estimated bool
 	// Numbers is nil for categories and text, and where there is no value.

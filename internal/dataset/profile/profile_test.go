@@ -119,7 +119,7 @@ func TestManyNumbersAreSketched(t *testing.T) {
 	c := &p.Columns[0]
 	assert.False(t, c.Exact())
 	assert.True(t, c.Estimated)
-	assert.InEpsilon(t, n, c.Distinct, 3*DistinctError(1))
+	assert.InEpsilon(t, n, c.Distinct, 3*distinctError(1))
 	assert.Less(t, c.Resolution(), 0.005)
 	sorted := slices.Sorted(slices.Values(values))
 	for _, q := range []float64{0, 0.001, 0.1, 0.25, 0.5, 0.9, 0.999, 1} {
@@ -254,8 +254,8 @@ func TestTheEstimateIsOfTheSetAndWithinItsError(t *testing.T) {
 		text := columnsOf(t, dataset.Column{Name: "x", Kind: dataset.Text, Dict: dict, Codes: codes})
 		c := &twice.Columns[0]
 		assert.True(t, c.Estimated)
-		assert.InEpsilon(t, n, c.Distinct, 3*DistinctError(1), "regular numbers")
-		assert.InEpsilon(t, n, text.Columns[0].Distinct, 3*DistinctError(1), "texts that differ in a digit")
+		assert.InEpsilon(t, n, c.Distinct, 3*distinctError(1), "regular numbers")
+		assert.InEpsilon(t, n, text.Columns[0].Distinct, 3*distinctError(1), "texts that differ in a digit")
 		assert.LessOrEqual(t, once.Columns[0].Distinct, int64(n))
 	}
 }

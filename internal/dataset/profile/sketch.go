@@ -103,15 +103,6 @@ func eachBucket(a, b sketch, do func(bucket uint64, x, y int64)) {
 	}
 }
 
-// total is the number of numbers.
-func (s sketch) total() int64 {
-	var n int64
-	for _, count := range s.counts {
-		n += count
-	}
-	return n
-}
-
 // bounds are the least and the greatest number that fall into a bucket, as far as low and high allow, which are those
 // of all numbers.
 func bounds(bucket uint64, shift uint, low, high uint64) (least, greatest float64) {
