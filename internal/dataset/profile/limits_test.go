@@ -35,6 +35,11 @@ func heldBy(t *testing.T, kind dataset.Kind, columns int) uint64 {
 		switch kind {
 		case dataset.Number:
 			c.Floats = append(c.Floats, r.NormFloat64())
+		case dataset.Category: // as many and as long as are counted
+			if i < maxCategories {
+				c.Dict = append(c.Dict, fmt.Sprintf("%0*d", maxText/maxCategories-1, i))
+			}
+			c.Codes = append(c.Codes, int32(i%maxCategories))
 		default:
 			c.Codes, c.Dict = append(c.Codes, int32(i)), append(c.Dict, fmt.Sprintf("the text %d of the column", r.Uint64()))
 		}
@@ -62,6 +67,7 @@ func heldBy(t *testing.T, kind dataset.Kind, columns int) uint64 {
 func TestMemoryIsBounded(t *testing.T) {
 	assert.Less(t, heldBy(t, dataset.Number, 20), uint64(8<<20))
 	assert.Less(t, heldBy(t, dataset.Text, 20), uint64(8<<20))
+	assert.Less(t, heldBy(t, dataset.Category, 20), uint64(11<<20))
 	if !testing.Short() {
 		assert.Less(t, heldBy(t, dataset.Number, 2000), uint64(100<<20))
 		assert.Less(t, heldBy(t, dataset.Number, 10_000), uint64(100<<20))
