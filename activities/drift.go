@@ -14,6 +14,7 @@ import (
 const (
 	maxTop     = 12 // columns with their numbers
 	maxDrifted = 50 // names of drifted columns
+	maxNotes   = 10 // each some hundred bytes
 )
 
 // How a window is cut into shards, each profiled by an activity of its own.
@@ -49,11 +50,11 @@ type DriftOutput struct {
 	// one. The workflow sets them.
 	Told   bool   `json:"told,omitempty"`
 	Untold bool   `json:"untold,omitempty"`
-	Report       string    `json:"report,omitempty"` // key of the full result
+	Report string `json:"report,omitempty"` // key of the full result
 	// Page is where the report for people is: an s3:// address, or a key of the bucket where its name isn't known.
 	Page  string               `json:"page,omitempty"`
 	Top   []drift.ColumnResult `json:"top,omitempty"`   // worst first, bounded
-	Extra []drift.ColumnResult `json:"extra,omitempty"` // prediction and target, which are no features
+	Extra []drift.ColumnResult `json:"extra,omitempty"` // prediction, target and excluded features, which aren't counted; bounded
 	Notes []string             `json:"notes,omitempty"` // what couldn't be compared, and why
 }
 
@@ -167,7 +168,7 @@ func (m *Monitors) pinned(ctx context.Context, plan DriftPlan) (w watched, moved
 		return w, "", ledgerError(err)
 	}
 	if now := head.State.Champion; now != plan.Champion || !head.State.ChampionSince.Equal(plan.Since) {
-		moved = fmt.Sprintf("version %d was promoted while the predictions of version %d were read", now, plan.Champion)
+		moved = fmt.Sprintf("version %d became the champion while the predictions of version %d were read", now, plan.Champion)
 	}
 	w, err = m.watch(ctx, plan.Model, head.State, plan.Champion, plan.Spec)
 	return w, moved, err

@@ -73,8 +73,8 @@ func (o *QualityOutput) judgeEstimate(monitor spec.QualityMonitor) {
 		return
 	}
 	o.Alert = true
-	o.Reason = fmt.Sprintf("estimated %s: %.4f (95 %% interval %.4f to %.4f) < %.4f (%.4g x the %.4f that version %d had on its test rows) from %d predictions without labels, if its probabilities still hold; %s",
-		o.Metric, e.Value, e.Lower, e.Upper, o.Limit, monitor.BelowBaseline, o.Baseline, o.Champion, e.Rows, o.Inconclusive)
+	o.Reason = fmt.Sprintf("estimated %s: %.4f (95 %% interval %.4f to %.4f) < %.4f (%.4g %% under the %.4f that version %d had on its test rows) from %d predictions without labels, if its probabilities still hold; %s",
+		o.Metric, e.Value, e.Lower, e.Upper, o.Limit, allowed(monitor), o.Baseline, o.Champion, e.Rows, o.Inconclusive)
 }
 
 // calibrate learns the challenger's calibration from the judged rows; nil where there can be none.

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +18,7 @@ import (
 	"github.com/leanloop/leanloop/internal/timeseries"
 )
 
-// maxPoints bounds the features that a window's points tell of, worst first.
+// maxPoints bounds the features that a window's points tell of, worst first, and those that aren't counted.
 const maxPoints = 1000
 
 // DriftJudge merges the shards' profiles, compares them with the champion's, and keeps what was found: the result, a
@@ -59,11 +61,11 @@ func (m *Monitors) DriftJudge(ctx context.Context, in DriftJudgement) (DriftOutp
 	if out.Inconclusive = sides.why; out.Inconclusive != "" {
 		return out, nil
 	}
-	out.Notes = append(out.Notes, sides.notes...)
 	result, err := sides.compare(w, monitor)
 	if err != nil {
 		return out, permanent(ErrorData, err)
 	}
+	out.Notes = append(out.Notes, sides.notes[:min(len(sides.notes), maxNotes)]...)
 	if result.Inconclusive {
 		out.Inconclusive = result.Reason
 		return out, nil
@@ -143,20 +145,21 @@ func (m *Monitors) profiled(ctx context.Context, p DriftProfiled) (*profile.Prof
 }
 
 // compare compares the champion's features, and the columns that are none of them: they don't count among the drifted,
-// but a PSI over the limit alerts wherever it is.
-func (s sides) compare(w watched, monitor spec.DriftMonitor) (drift.Result, error) {
+// but a PSI over the limit alerts wherever it is, unless the spec excludes the column.
+func (s *sides) compare(w watched, monitor spec.DriftMonitor) (drift.Result, error) {
 	o := drift.OptionsOf(monitor)
 	_, names := w.features()
 	for _, name := range names {
 		o.Columns = append(o.Columns, profileColumn(name))
 	}
 	o.Extra = s.extra
+	s.known(&o, w.version.Number)
 	r, err := drift.CompareProfiles(s.reference, s.current, o)
 	if err != nil || r.Inconclusive {
 		return r, err
 	}
 	for _, c := range r.Extra {
-		if c.Beside || c.ByChance || c.PSI <= monitor.PSI {
+		if slices.Contains(o.Exclude, c.Name) || c.Beside || c.ByChance || c.PSI <= monitor.PSI {
 			continue
 		}
 		reason := fmt.Sprintf("psi of the %s: observed %.4g > %g", c.Name, c.PSI, monitor.PSI)
@@ -166,6 +169,29 @@ func (s sides) compare(w watched, monitor spec.DriftMonitor) (drift.Result, erro
 		r.Alert, r.Reason = true, reason
 	}
 	return r, nil
+}
+
+// known leaves out what the spec says of columns that aren't compared. The applied spec may name those of the next
+// version: that is no reason not to watch this one.
+func (s *sides) known(o *drift.Options, version int) {
+	compared := slices.Concat(o.Columns, o.Extra)
+	unknown := func(field, name string) bool {
+		if slices.Contains(compared, name) {
+			return false
+		}
+		if name != columnPrediction && name != columnTarget { // a note says already why it isn't there
+			s.notes = append(s.notes, clip(fmt.Sprintf("monitor.drift.%s names %s, which version %d doesn't take", field, name, version), maxCell))
+		}
+		return true
+	}
+	methods := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(o.Methods)) {
+		if !unknown("methods", name) {
+			methods[name] = o.Methods[name]
+		}
+	}
+	o.Methods = methods
+	o.Exclude = slices.DeleteFunc(slices.Clone(o.Exclude), func(name string) bool { return unknown("exclude", name) })
 }
 
 // judge takes over a window's result and its own place among the last n.
@@ -178,7 +204,10 @@ func (o *DriftOutput) judge(r drift.Result, monitor spec.DriftMonitor) {
 	o.Alert = drift.AlertAfter(o.Recent, monitor.AlertAfter.K, monitor.AlertAfter.N)
 	o.Top = drift.WorstFirst(r.Columns)
 	o.Top = o.Top[:min(len(o.Top), maxTop)]
-	o.Extra = r.Extra
+	o.Extra = r.Extra[:min(len(r.Extra), maxTop)]
+	if o.Alert && !r.Alert {
+		o.Reason = clip(fmt.Sprintf("%s of the last windows were over a limit; this one is not: %s", monitor.AlertAfter, r.Reason), maxText)
+	}
 }
 
 // keepDrift stores the result and the page, both under the window's end and the result's digest: a retry finds its own.
@@ -224,14 +253,14 @@ func driftPoints(o DriftOutput, r drift.Result) []timeseries.Point {
 		"rows": float64(o.Rows), "window": number(r.Alert), "alert": number(o.Alert),
 	})}
 	columns := drift.WorstFirst(r.Columns)
-	columns = columns[:min(len(columns), maxPoints)]
-	for i, c := range append(columns, r.Extra...) {
+	columns = append(columns[:min(len(columns), maxPoints)], r.Extra[:min(len(r.Extra), maxPoints)]...)
+	for _, c := range columns {
 		if c.Beside {
 			continue
 		}
 		name := c.Name
-		if i >= len(columns) {
-			name = "_" + c.Name // no feature, as _all isn't
+		if name == columnPrediction || name == columnTarget {
+			name = "_" + name // no feature, as _all isn't
 		}
 		points = append(points, point(name, map[string]float64{
 			"psi": c.PSI, "statistic": c.Statistic, "threshold": c.Threshold, "drifted": number(c.Drifted || c.Missing.Drifted),

@@ -149,6 +149,7 @@ func (o *QualityOutput) tooFew(monitor spec.QualityMonitor, labels spec.Labels) 
 func (o *QualityOutput) judge(observed evaluation.Interval, monitor spec.QualityMonitor) {
 	o.Observed, o.Lower, o.Upper = observed.Value, observed.Lower, observed.Upper
 	if o.Observed >= o.Limit {
+		o.Reason = fmt.Sprintf("%s: observed %.4f >= %.4f on %d labelled predictions", o.Metric, o.Observed, o.Limit, o.Labelled)
 		return
 	}
 	if o.Upper >= o.Baseline {
@@ -157,9 +158,12 @@ func (o *QualityOutput) judge(observed evaluation.Interval, monitor spec.Quality
 		return
 	}
 	o.Alert = true
-	o.Reason = fmt.Sprintf("%s: observed %.4f (95 %% interval %.4f to %.4f) < %.4f (%.4g x the %.4f that version %d had on its test rows) on %d labelled predictions",
-		o.Metric, o.Observed, o.Lower, o.Upper, o.Limit, monitor.BelowBaseline, o.Baseline, o.Champion, o.Labelled)
+	o.Reason = fmt.Sprintf("%s: observed %.4f (95 %% interval %.4f to %.4f) < %.4f (%.4g %% under the %.4f that version %d had on its test rows) on %d labelled predictions",
+		o.Metric, o.Observed, o.Lower, o.Upper, o.Limit, allowed(monitor), o.Baseline, o.Champion, o.Labelled)
 }
+
+// allowed is how far under the baseline the limit is, in percent of the baseline's size.
+func allowed(monitor spec.QualityMonitor) float64 { return 100 - 100*monitor.BelowBaseline }
 
 // point has what there is to draw: an estimate where nothing was observed; no field where there is neither.
 func (o *QualityOutput) point() timeseries.Point {

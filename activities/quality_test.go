@@ -56,6 +56,7 @@ func TestQualityJoinsLabelsByID(t *testing.T) {
 	require.True(t, out.Alert)
 	require.Less(t, out.Observed, out.Limit)
 	require.Contains(t, out.Reason, "f1: observed")
+	require.Contains(t, out.Reason, "(5 % under the")
 	points := w.metrics.Points()
 	require.Len(t, points, 1)
 	require.Equal(t, t0.Add(24*time.Hour), points[0].Time)
@@ -137,7 +138,7 @@ func TestQualityAlertsUnderItsLimitAndBeyondChance(t *testing.T) {
 			o := QualityOutput{Metric: "f1", Baseline: c.baseline, Limit: c.baseline - (1-c.below)*math.Abs(c.baseline), Labelled: 5}
 			o.judge(evaluation.Interval{Value: c.observed, Lower: c.lower, Upper: c.upper}, spec.QualityMonitor{BelowBaseline: c.below})
 			require.Equal(t, c.alert, o.Alert, "limit %v", o.Limit)
-			require.Equal(t, c.alert, o.Reason != "")
+			require.Equal(t, c.noted, o.Reason == "", "the number and its limit, whichever it is")
 			require.Equal(t, c.noted, o.Note != "")
 			require.Equal(t, []float64{c.observed, c.lower, c.upper}, []float64{o.Observed, o.Lower, o.Upper})
 		})

@@ -114,8 +114,17 @@ func inReference(i, columns int, name string) string {
 }
 
 // DriftTarget profiles the labels that have reached the window's predictions, counted into the bins of the training
-// rows' target. Too few of them are none: those that come first may be of another kind than those that come late.
+// rows' target. Too few of them are none: those that come first may be of another kind than those that come late. Files
+// that can't be read (accepted under another contract, say) are a note: the features are watched all the same.
 func (m *Monitors) DriftTarget(ctx context.Context, plan DriftPlan) (DriftProfiled, error) {
+	out, err := m.driftTarget(ctx, plan)
+	if isPermanent(err) {
+		return DriftProfiled{Note: clip("target not compared: "+err.Error(), maxText)}, nil
+	}
+	return out, err
+}
+
+func (m *Monitors) driftTarget(ctx context.Context, plan DriftPlan) (DriftProfiled, error) {
 	h := keepBeating(ctx)
 	defer h.stop()
 	w, _, err := m.pinned(ctx, plan)
@@ -150,8 +159,11 @@ func (m *Monitors) DriftTarget(ctx context.Context, plan DriftPlan) (DriftProfil
 		for _, id := range ids {
 			known[id] = true
 		}
+		if err := all.to.Add(target); err != nil {
+			return permanent(ErrorData, err)
+		}
 		out.Rows += int64(target.Rows)
-		return all.to.Add(target)
+		return nil
 	})
 	if err != nil {
 		return DriftProfiled{}, err

@@ -125,7 +125,7 @@ func TestAPromotionMeanwhileMakesNoVerdict(t *testing.T) {
 	require.Equal(t, j.Shards[0], must(t, m.DriftShard, DriftShard{Plan: j.Plan}), "a late shard is of the version that was planned for")
 	points := len(w.metrics.Points())
 	out := must(t, m.DriftJudge, j)
-	require.Equal(t, "version 2 was promoted while the predictions of version 1 were read", out.Inconclusive)
+	require.Equal(t, "version 2 became the champion while the predictions of version 1 were read", out.Inconclusive)
 	require.False(t, out.Alert)
 	require.Equal(t, 1, out.Champion)
 	require.Equal(t, []bool{true}, out.Recent, "neither drift nor no drift")
@@ -204,6 +204,49 @@ func TestLabelsThatHaveComeAreAColumnOfTheirOwn(t *testing.T) {
 	w.log(1, "again", answers(rows[10:60], t0.Add(2*time.Hour)))
 	target := must(t, w.monitors().DriftTarget, must(t, w.monitors().DriftPlan, tenHours))
 	require.Contains(t, target.Note, "95 labels for 120 of 250 predictions")
+}
+
+func TestWhatIsExcludedIsReportedAndAlertsNobody(t *testing.T) {
+	w := champion(newWorld(t, "max_drifted: 0", "max_drifted: 0, exclude: [delay, prediction, next_feature], methods: {delay: ks, next_feature: js}"))
+	w.logScored(1, "stuck", answers(flightRows(january, 400, 12, 30), t0.Add(2*time.Hour)), 0.5)
+	out := must(t, w.monitors().Drift, tenHours)
+	require.False(t, out.Window, out.Reason)
+	require.Empty(t, out.Drifted)
+	require.Zero(t, out.MaxPSI)
+	require.Len(t, out.Top, 1)
+	require.Len(t, out.Extra, 2)
+	for i, name := range []string{"prediction", "delay"} {
+		require.Equal(t, name, out.Extra[i].Name)
+		require.Greater(t, out.Extra[i].PSI, 0.2)
+	}
+	require.Equal(t, drift.MethodKS, out.Extra[1].Method)
+	require.Contains(t, out.Notes, "monitor.drift.methods names next_feature, which version 1 doesn't take")
+	require.Contains(t, out.Notes, "monitor.drift.exclude names next_feature, which version 1 doesn't take")
+	features := map[string]bool{}
+	for _, p := range w.metrics.Points() {
+		features[p.Tags["feature"]] = true
+		if p.Tags["feature"] == "_all" {
+			require.Equal(t, 1.0, p.Fields["features"])
+		}
+	}
+	require.Equal(t, map[string]bool{"_all": true, "delay": true, "carrier": true, "_prediction": true}, features)
+	require.Contains(t, string(w.read(out.Page)), "not counted among the columns")
+}
+
+// A contract that older files don't meet is no reason to stop watching the features.
+func TestLabelsThatCantBeReadAreANote(t *testing.T) {
+	w := champion(newWorld(t))
+	rows := flightRows(t0, 200, 21, 0)
+	w.log(1, "part", answers(rows, t0.Add(time.Hour)))
+	w.accept("2013-06.csv", outcomes(rows, truly))
+	w.apply("  window: {min_rows: 50}", "  window: {min_rows: 50}\n  contract: {columns: [{name: id, type: text}, {name: at, type: timestamp}, {name: delay, type: integer}, {name: late, type: integer}]}")
+	plan := must(t, w.monitors().DriftPlan, tenHours)
+	target := must(t, w.monitors().DriftTarget, plan)
+	require.Contains(t, target.Note, "target not compared: ")
+	require.Contains(t, target.Note, "was accepted under another contract")
+	require.Empty(t, target.Key)
+	w.lake.Store = without{w.store, "/data"}
+	require.Contains(t, must(t, w.monitors().DriftTarget, plan).Note, "target not compared: ")
 }
 
 func TestAVersionWithoutTestRowsHasNoPredictionToCompare(t *testing.T) {

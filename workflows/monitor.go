@@ -13,11 +13,9 @@ import (
 // of the last windows from one run of the schedule to the next, so that an alert takes k of n; on an alert it tells
 // people and the model's entity.
 func Drift(ctx workflow.Context, in activities.MonitorInput) (activities.DriftOutput, error) {
-	var last activities.DriftOutput
-	if workflow.HasLastCompletionResult(ctx) {
-		if err := workflow.GetLastCompletionResult(ctx, &last); err != nil {
-			return activities.DriftOutput{}, err
-		}
+	last, err := lastResult[activities.DriftOutput](ctx)
+	if err != nil {
+		return activities.DriftOutput{}, err
 	}
 	out, err := compareWindow(ctx, activities.DriftInput{
 		Model: in.Model, End: workflow.Now(ctx).UTC(), Recent: last.Recent, Champion: last.Champion,
@@ -26,13 +24,21 @@ func Drift(ctx workflow.Context, in activities.MonitorInput) (activities.DriftOu
 		return out, err
 	}
 	workflow.SetCurrentDetails(ctx, renderDrift(out))
-	if !out.Alert {
-		return out, nil
+	// Results from before there was Told have Alert alone, and mean it.
+	told := last.Champion == out.Champion && (last.Told || last.Alert && !last.Untold)
+	out.Told, err = alarm{
+		kind: activities.TriggerDrift, model: in.Model, champion: out.Champion, at: out.End, why: out.Reason, page: out.Page,
+	}.follow(ctx, out.Alert, out.Inconclusive != "", told)
+	out.Untold = out.Alert && !out.Told
+	return out, err
+}
+
+// lastResult is what the schedule's last run that completed came to; zero for the first.
+func lastResult[T any](ctx workflow.Context) (last T, err error) {
+	if workflow.HasLastCompletionResult(ctx) {
+		err = workflow.GetLastCompletionResult(ctx, &last)
 	}
-	told := last.Alert && last.Champion == out.Champion // people know: one cause is one page
-	return out, raise(ctx, alarm{
-		kind: activities.TriggerDrift, model: in.Model, champion: out.Champion, at: out.End, why: out.Reason, page: out.Page, told: told,
-	})
+	return last, err
 }
 
 // inShards marks the code that profiles a window in shards. What began before has one activity that reads all of it.
@@ -84,17 +90,22 @@ func profileWindow(ctx workflow.Context, plan activities.DriftPlan) (shards []ac
 	return shards, target, err
 }
 
-// Quality compares labelled predictions with what the champion had on its test rows, by schedule.
+// Quality compares labelled predictions with what the champion had on its test rows, by schedule. As Drift does, it
+// carries whether people know.
 func Quality(ctx workflow.Context, in activities.MonitorInput) (activities.QualityOutput, error) {
+	last, err := lastResult[activities.QualityOutput](ctx)
+	if err != nil {
+		return activities.QualityOutput{}, err
+	}
 	out, err := call(ctx, dataScan(), monitors.Quality, activities.QualityInput{Model: in.Model, End: workflow.Now(ctx).UTC()})
 	if err != nil {
 		return out, err
 	}
 	workflow.SetCurrentDetails(ctx, renderQuality(out))
-	if !out.Alert {
-		return out, nil
-	}
-	return out, raise(ctx, alarm{kind: activities.TriggerQuality, model: in.Model, champion: out.Champion, at: out.End, why: out.Reason})
+	out.Told, err = alarm{
+		kind: activities.TriggerQuality, model: in.Model, champion: out.Champion, at: out.End, why: out.Reason,
+	}.follow(ctx, out.Alert, out.Inconclusive != "" || out.Note != "", last.Told && last.Champion == out.Champion)
+	return out, err
 }
 
 // RetrainCheck asks the model's entity for a run, by the spec's cron.
@@ -102,31 +113,42 @@ func RetrainCheck(ctx workflow.Context, in activities.MonitorInput) error {
 	return trigger(ctx, activities.TriggerCron, in.Model, 0, workflow.Now(ctx).UTC(), "retrain.cron")
 }
 
-// alarm is a monitor's that is over its limit.
+// alarm is a monitor's that is over its limit, or was.
 type alarm struct {
 	kind, model string
 	champion    int
 	at          time.Time // the window's end
 	why         string
 	page        string // where the report is; "": there is none
-	told        bool   // people know
 }
 
-// raise tells the entity, then people. That people couldn't be told is logged.
-func raise(ctx workflow.Context, a alarm) error {
-	triggered := trigger(ctx, a.kind, a.model, a.champion, a.at, a.why)
-	if a.told {
-		return triggered
+// follow tells the entity of every window that alerts, and people of the first one and of the end: one cause is one page.
+// A window that can't tell is neither, and what people know stays. It gives whether people know of an alert that hasn't
+// ended: where they couldn't be told, the next window that alerts tells them.
+func (a alarm) follow(ctx workflow.Context, alert, inconclusive, told bool) (knows bool, err error) {
+	switch {
+	case alert:
+		err = trigger(ctx, a.kind, a.model, a.champion, a.at, a.why)
+		return told || a.tell(ctx, activities.MessageAlert), err
+	case inconclusive:
+		return told, nil
+	case told:
+		a.tell(ctx, activities.MessageCalm)
 	}
+	return false, nil
+}
+
+// tell tells people; that they couldn't be told is logged.
+func (a alarm) tell(ctx workflow.Context, message string) (told bool) {
 	_, err := call(ctx, alerting(), messenger.Send, activities.MessageInput{
-		Kind: activities.MessageAlert, Model: a.model, Text: fmt.Sprintf("%s: %s", a.kind, a.why),
+		Kind: message, Model: a.model, Text: fmt.Sprintf("%s: %s", a.kind, a.why),
 		Lifecycle: fmt.Sprintf("%s/%s/%d/%d", a.kind, a.model, a.champion, a.at.Unix()),
 		Monitor:   a.kind, Page: a.page, Workflow: workflow.GetInfo(ctx).WorkflowExecution.ID,
 	})
 	if err != nil {
-		workflow.GetLogger(ctx).Warn("alert not sent", "model", a.model, "error", err)
+		workflow.GetLogger(ctx).Warn("message not sent", "kind", message, "model", a.model, "error", err)
 	}
-	return triggered
+	return err == nil
 }
 
 func trigger(ctx workflow.Context, kind, model string, champion int, at time.Time, why string) error {

@@ -134,6 +134,91 @@ func TestMonitors(t *testing.T) {
 	}
 }
 
+// Of one cause people are told once, and of its end once, whatever lies between.
+func TestPeopleAreToldOfTheBeginningAndTheEndOfAnAlert(t *testing.T) {
+	type window struct {
+		champion     int
+		alert        bool
+		inconclusive string
+		says         string // the kind of the message
+		away         bool   // the chat is
+	}
+	const alert, calm = activities.MessageAlert, activities.MessageCalm
+	for _, c := range []struct {
+		name    string
+		windows []window
+	}{
+		{"quiet", []window{{1, false, "", "", false}, {1, false, "", "", false}}},
+		{"an alert lasts", []window{{1, true, "", alert, false}, {1, true, "", "", false}, {1, true, "", "", false}}},
+		{"it ends and comes again", []window{{1, true, "", alert, false}, {1, false, "", calm, false}, {1, false, "", "", false}, {1, true, "", alert, false}}},
+		{"a night with too few rows is no end", []window{{1, true, "", alert, false}, {1, false, "12 rows", "", false}, {1, false, "9 rows", "", false}, {1, true, "", "", false}, {1, false, "", calm, false}}},
+		{"an alert of another champion is another one", []window{{1, true, "", alert, false}, {2, true, "", alert, false}, {3, false, "", "", false}}},
+		{"who couldn't be told is told by the next one", []window{{1, true, "", alert, true}, {1, true, "", alert, false}, {1, true, "", "", false}}},
+		{"who never was told needn't hear of its end", []window{{1, true, "", alert, true}, {1, false, "", "", false}}},
+	} {
+		for kind, monitor := range map[string]any{activities.TriggerDrift: workflows.Drift, activities.TriggerQuality: workflows.Quality} {
+			t.Run(c.name+"/"+kind, func(t *testing.T) {
+				var drifted activities.DriftOutput
+				var quality activities.QualityOutput
+				for i, window := range c.windows {
+					s := newMonitor(t)
+					s.hearModel()
+					if i > 0 && kind == activities.TriggerDrift {
+						s.SetLastCompletionResult(drifted)
+					} else if i > 0 {
+						s.SetLastCompletionResult(quality)
+					}
+					s.world.judged.answers(activities.DriftOutput{Champion: window.champion, End: start, Alert: window.alert, Inconclusive: window.inconclusive, Reason: "numbers"})
+					s.world.quality.answers(activities.QualityOutput{Champion: window.champion, End: start, Alert: window.alert, Inconclusive: window.inconclusive, Reason: "numbers"})
+					if window.away {
+						s.world.send.do = func(activities.MessageInput) (activities.MessageOutput, error) {
+							return activities.MessageOutput{}, temporal.NewNonRetryableApplicationError("no such channel", activities.ErrorMessage, nil)
+						}
+					}
+					s.ExecuteWorkflow(monitor, watched)
+					drifted, quality = activities.DriftOutput{}, activities.QualityOutput{}
+					var err error
+					if kind == activities.TriggerDrift {
+						err = s.GetWorkflowResult(&drifted)
+					} else {
+						err = s.GetWorkflowResult(&quality)
+					}
+					want(t, "error", err, nil)
+					want(t, fmt.Sprintf("triggers of window %d", i), len(s.asked), map[bool]int{true: 1}[window.alert])
+					want(t, fmt.Sprintf("messages of window %d", i), strings.Join(s.kinds(), " "), window.says)
+					if window.says != "" {
+						wantText(t, "message", s.message(window.says).Text, kind+": numbers")
+					}
+				}
+			})
+		}
+	}
+}
+
+// A result from before alerts said whether people were told: they were.
+func TestAnAlertOfAnOlderWorkerIsKnown(t *testing.T) {
+	s := newMonitor(t)
+	s.SetLastCompletionResult(activities.DriftOutput{Champion: 1, Alert: true, Recent: []bool{true, true}})
+	s.world.judged.answers(activities.DriftOutput{Champion: 1, End: start, Alert: true, Reason: "psi"})
+	out, err := s.compared()
+	want(t, "error", err, nil)
+	want(t, "messages", len(s.kinds()), 0)
+	want(t, "told", out.Told, true)
+}
+
+// Quality under the limit that may be chance is no end of an alert.
+func TestQualityThatMayBeChanceEndsNoAlert(t *testing.T) {
+	s := newMonitor(t)
+	s.hearModel()
+	s.SetLastCompletionResult(activities.QualityOutput{Champion: 1, Alert: true, Told: true})
+	s.world.quality.answers(activities.QualityOutput{Champion: 1, End: start, Note: "that may be chance"})
+	s.ExecuteWorkflow(workflows.Quality, watched)
+	var out activities.QualityOutput
+	want(t, "error", s.GetWorkflowResult(&out), nil)
+	want(t, "messages", len(s.kinds()), 0)
+	want(t, "told", out.Told, true)
+}
+
 func TestRetrainCheckAsksForARun(t *testing.T) {
 	s := newMonitor(t)
 	s.hearModel()

@@ -30,7 +30,7 @@ func renderDrift(o activities.DriftOutput) string {
 	for i, c := range slices.Concat(o.Top, o.Extra) {
 		marks := driftMarks(c)
 		if i >= len(o.Top) {
-			marks = append(marks, "no feature")
+			marks = append(marks, "not counted")
 		}
 		fmt.Fprintf(&b, "| %s | %s | %.4f | %.4f | %s |\n", escape(c.Name), c.Method, c.Statistic, c.PSI, escape(strings.Join(marks, ", ")))
 	}

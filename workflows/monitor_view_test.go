@@ -30,7 +30,7 @@ func TestDriftsDetailsSayWhatMovedWhereTheReportIsAndWhatToDo(t *testing.T) {
 	}
 	wantDetails(t, renderDrift(o), "### 1 feature(s) drifted, largest PSI 0.400", "5000 rows since 2013-06-01 12:00:00 against version 3", `delay\|x`,
 		"Report: `s3://lake/monitor/flights/drift/x.html`", "What to do now: see whether the world changed", "starter submit flights",
-		"| delay | js | 0.2000 | 0.4000 | drifted |", "missing 100.0 %, was 1.0 %, no current values", "| prediction | wasserstein | 0.0500 | 0.0000 | by chance, no feature |",
+		"| delay | js | 0.2000 | 0.4000 | drifted |", "missing 100.0 %, was 1.0 %, no current values", "| prediction | wasserstein | 0.0500 | 0.0000 | by chance, not counted |",
 		"- target not compared: 3 of 5000")
 	o.Alert = false
 	if strings.Contains(renderDrift(o), "What to do now") {
