@@ -60,6 +60,8 @@ type Trainer struct {
 	Lake *Lake
 	// Secrets resolves a name that the spec declares; values never leave the worker.
 	Secrets func(name string) (string, bool)
+	// Supervisor is the program, with arguments, that looks after a model owner's command: training.CommandSpec.
+	Supervisor []string
 }
 
 // Train reads the snapshot, gives the trainer training and validation rows, never test rows, and commits what it made
@@ -150,7 +152,7 @@ func (t *Trainer) run(ctx context.Context, m *spec.Model, in training.Input, dir
 	}
 	defer func() { _ = log.Close() }()
 	out, runErr := training.RunCommand(ctx, training.CommandSpec{
-		Argv: m.Train.Command, CodeDir: code, Env: env, WorkDir: filepath.Join(dir, "work"), Params: m.Train.Params,
+		Supervisor: t.Supervisor, Scratch: dir, Argv: m.Train.Command, CodeDir: code, Env: env, WorkDir: filepath.Join(dir, "work"), Params: m.Train.Params,
 		Timeout: trainLimit(m), CPUs: m.Train.Resources.CPUs, GPUs: m.Train.Resources.GPUs, Memory: int64(m.Train.Resources.Memory), LogTo: log,
 	}, in, report)
 	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)

@@ -127,7 +127,7 @@ func command(t *testing.T, script string) (w *world, seen string) {
 }
 
 func withSecret(w *world) *Trainer {
-	return &Trainer{Lake: w.lake, Secrets: func(name string) (string, bool) { return "value of " + name, name == "WEATHER_KEY" }}
+	return &Trainer{Lake: w.lake, Secrets: func(name string) (string, bool) { return "value of " + name, name == "WEATHER_KEY" }, Supervisor: superviseInTest()}
 }
 
 func TestAProgramTrainsFromItsPackedFolder(t *testing.T) {

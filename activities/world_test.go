@@ -204,7 +204,7 @@ func (w *world) trainInput(s SnapshotOutput) TrainInput {
 }
 
 func (w *world) trainer() *Trainer {
-	return &Trainer{Lake: w.lake, Secrets: func(string) (string, bool) { return "", false }}
+	return &Trainer{Lake: w.lake, Secrets: func(string) (string, bool) { return "", false }, Supervisor: superviseInTest()}
 }
 
 // evaluate takes the snapshot, trains on it and judges.

@@ -54,6 +54,6 @@ func command() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return askHealth(cmd.Context(), c.Listen) },
 	}
 	health.Flags().StringVar(&c.Listen, "listen", c.Listen, "address of the worker's health endpoint")
-	cmd.AddCommand(health)
+	cmd.AddCommand(health, supervise())
 	return cmd
 }

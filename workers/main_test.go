@@ -62,6 +62,16 @@ func TestABadCommandLineEndsBeforeAnythingIsAsked(t *testing.T) {
 	require.Error(t, runWorker(t, "health", "now"))
 }
 
+func TestTheSupervisorIsASubcommandThatNobodySees(t *testing.T) {
+	supervisor, err := supervisorCommand()
+	require.NoError(t, err)
+	found, _, err := command().Find(supervisor[1:])
+	require.NoError(t, err)
+	require.Equal(t, superviseName, found.Name())
+	require.True(t, found.Hidden)
+	require.FileExists(t, supervisor[0])
+}
+
 func TestWithoutTemporalTheErrorSaysWhereItWasLookedFor(t *testing.T) {
 	address, err := local.FreeAddress()
 	require.NoError(t, err)

@@ -109,11 +109,15 @@ func newActivities(c *config, store objectstore.Store, landing objectstore.Bucke
 	if err != nil {
 		return nil, err
 	}
+	supervisor, err := supervisorCommand()
+	if err != nil {
+		return nil, err
+	}
 	h := &host{
 		planner:   &activities.Planner{Lake: lake},
 		ingester:  &activities.Ingester{Lake: lake, Bucket: c.Bucket},
 		snapshots: &activities.Snapshots{Lake: lake},
-		trainer:   &activities.Trainer{Lake: lake, Secrets: trainerSecrets(os.LookupEnv)},
+		trainer:   &activities.Trainer{Lake: lake, Secrets: trainerSecrets(os.LookupEnv), Supervisor: supervisor},
 		evaluator: &activities.Evaluator{Lake: lake},
 		registrar: &activities.Registrar{Lake: lake},
 		traffic:   &activities.Traffic{Lake: lake},

@@ -2,16 +2,18 @@ package training
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 )
 
 // RunCommand trains by the model owner's program under the trainer contract (docs/trainer-contract.md) and returns
 // the model that it left. report may be nil; it is called from one goroutine at a time, and never after RunCommand
-// returned. No process of the program's group is left either way.
+// returned. No process that the program started is left either way (Linux; elsewhere none of its group).
 //
 // Errors: *ParamError and *DataError for what can't be run; *ScriptError when the program can't be started or fails;
-// *TimeoutError; the context's error when that ended it; *NoModelError and *ModelError for what it left.
+// *TimeoutError; *StoppedError when ctx ended it; *NoModelError and *ModelError for what it left. Any other is of this
+// machine.
 func RunCommand(ctx context.Context, s CommandSpec, in Input, report func(Progress)) (*Output, error) {
 	argv, err := arguments(s)
 	if err != nil {
@@ -40,23 +42,14 @@ func RunCommand(ctx context.Context, s CommandSpec, in Input, report func(Progre
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("trainer %q: not started: %w", s.Argv[0], err)
+		return nil, &StoppedError{Argv: argv, Orderly: true, Err: err}
 	}
 	dir := s.CodeDir
 	if dir == "" {
 		dir = s.WorkDir
 	}
 	log := newProgramLog(s.LogTo, report)
-	end, err := runProcess(ctx, s, argv, env, dir, log)
-	switch {
-	case err != nil:
-		return nil, startError(argv, err)
-	case end.stopped != nil:
-		return nil, fmt.Errorf("trainer %q: stopped: %w", s.Argv[0], end.stopped)
-	case end.timedOut:
-		return nil, &TimeoutError{Argv: argv, Limit: s.Timeout, Tail: log.lines()}
-	}
-	if err := scriptError(argv, end.state, log.lines()); err != nil {
+	if err := outcome(ctx, s, argv, env, dir, log); err != nil {
 		return nil, err
 	}
 	out, err := collect(f.model, in, schema, log.lines())
@@ -65,4 +58,23 @@ func RunCommand(ctx context.Context, s CommandSpec, in Input, report func(Progre
 	}
 	out.Rounds = log.steps()
 	return out, nil
+}
+
+// outcome runs the program and says what its end was; nil for exit code 0.
+func outcome(ctx context.Context, s CommandSpec, argv, env []string, dir string, log *programLog) error {
+	end, err := runProcess(ctx, s, argv, env, dir, log)
+	failure, unstarted := errors.AsType[*startFailure](err)
+	switch {
+	case unstarted:
+		return &ScriptError{Argv: argv, Code: -1, Start: failure}
+	case end.stopped != nil:
+		return &StoppedError{Argv: argv, Orderly: err == nil && end.orderly(), Err: end.stopped}
+	case err != nil:
+		return fmt.Errorf("trainer %q: %w", s.Argv[0], err)
+	case end.timedOut:
+		return &TimeoutError{Argv: argv, Limit: s.Timeout, Orderly: end.orderly(), Tail: log.lines()}
+	case end.report.Lost:
+		return fmt.Errorf("trainer %q: ended by its supervisor, to which this worker was silent for longer than its lease", s.Argv[0])
+	}
+	return scriptError(argv, end.report, log.lines())
 }

@@ -21,6 +21,13 @@ type folders struct {
 	work, train, validation, config, model, output, checkpoints, temporary string
 }
 
+// checkpointVariable names the folder of a run's checkpoints. No other run has the same, so it also tells a run's
+// processes from all others.
+const checkpointVariable = "LEANLOOP_CHECKPOINT_DIR"
+
+// CheckpointFolder is where a run in that working folder finds the checkpoints of earlier attempts, and writes its own.
+func CheckpointFolder(work string) string { return layOutFolders(work).checkpoints }
+
 func layOutFolders(work string) folders {
 	return folders{
 		work:        work,
@@ -153,7 +160,7 @@ func environment(s CommandSpec, f folders, path string, validates bool) ([]strin
 		"SM_INPUT_DIR": filepath.Dir(f.config), "SM_INPUT_CONFIG_DIR": f.config,
 		"SM_HPS": string(hps), "SM_NUM_GPUS": strconv.Itoa(s.GPUs), "SM_NUM_CPUS": strconv.Itoa(cpus),
 		"SM_CURRENT_HOST": "algo-1", "SM_HOSTS": `["algo-1"]`,
-		"LEANLOOP_CHECKPOINT_DIR": f.checkpoints, "LEANLOOP_SCHEMA": f.schemaFile(),
+		checkpointVariable: f.checkpoints, "LEANLOOP_SCHEMA": f.schemaFile(),
 	}
 	if validates {
 		vars["SM_CHANNEL_VALIDATION"] = f.validation

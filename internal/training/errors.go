@@ -1,6 +1,7 @@
 package training
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -98,13 +99,40 @@ func lastLines(tail []string) string {
 
 // TimeoutError says that the program ran longer than it may.
 type TimeoutError struct {
-	Argv  []string
-	Limit time.Duration
-	Tail  []string
+	Argv    []string
+	Limit   time.Duration
+	Orderly bool // it ended by itself within its grace
+	Tail    []string
 }
 
 func (e *TimeoutError) Error() string {
 	return fmt.Sprintf("trainer %q: still running after its timeout of %s%s", strings.Join(e.Argv, " "), e.Limit, lastLines(e.Tail))
+}
+
+// StoppedError says that the program was stopped by whoever ran it: Err is the context's error.
+type StoppedError struct {
+	Argv    []string
+	Orderly bool // it ended by itself within its grace
+	Err     error
+}
+
+func (e *StoppedError) Error() string {
+	return fmt.Sprintf("trainer %q: stopped: %v", strings.Join(e.Argv, " "), e.Err)
+}
+
+// Unwrap gives the context's error.
+func (e *StoppedError) Unwrap() error { return e.Err }
+
+// EndedInOrder says of RunCommand's error that the program wasn't cut off at its work: it ended by itself after it was
+// asked to, or with exit code 0. What it wrote last, it finished writing.
+func EndedInOrder(err error) bool {
+	if stopped, ok := errors.AsType[*StoppedError](err); ok {
+		return stopped.Orderly
+	}
+	if timeout, ok := errors.AsType[*TimeoutError](err); ok {
+		return timeout.Orderly
+	}
+	return err == nil || is[*NoModelError](err) || is[*ModelError](err)
 }
 
 // NoModelError says that the program ended well and left no model file that can be used.

@@ -46,6 +46,13 @@ type Progress struct {
 
 // CommandSpec is one run of a model owner's program.
 type CommandSpec struct {
+	// Supervisor is the program, with arguments, that calls Supervise: in general this one, run again.
+	Supervisor []string
+	// Lease is how long this process may be stopped before the program is ended; 0: 8 s.
+	Lease time.Duration
+	// Scratch is a folder that is removed if this process dies before the program; "": none.
+	Scratch string
+
 	Argv    []string          // run as it is, without a shell
 	CodeDir string            // the program's working directory: the folder beside model.yaml; "": WorkDir
 	Env     map[string]string // declared secrets, resolved by the caller

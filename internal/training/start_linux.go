@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownGroup gives the program a process group of its own, and ends it when the worker dies.
+// ownGroup gives the program a process group of its own, and ends it if its supervisor is killed.
 func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
@@ -61,14 +61,4 @@ func limitStopped(pid int, memory uint64) error {
 		return fmt.Errorf("ptrace: %w", err)
 	}
 	return nil
-}
-
-// awaitExit waits until a child has ended, and leaves it to be reaped.
-func awaitExit(c *exec.Cmd) {
-	for {
-		err := unix.Waitid(unix.P_PID, c.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
-		if !errors.Is(err, unix.EINTR) {
-			return
-		}
-	}
 }

@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// ownGroup gives the program a process group of its own. Without a parent-death signal it outlives a killed worker.
+// ownGroup gives the program a process group of its own.
 func ownGroup() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
 // startWithin starts the program. A limit of memory can't be kept here, and one that isn't kept is refused.
@@ -20,7 +20,3 @@ func startWithin(c *exec.Cmd, memory int64) error {
 	}
 	return c.Start()
 }
-
-// awaitExit waits until the program has ended, and reaps it: only Linux can wait without that here, so the group's id
-// is free for another process for the moment before what is left of the group is killed.
-func awaitExit(c *exec.Cmd) { _ = c.Wait() }
