@@ -97,8 +97,7 @@ func (o *rollbackOptions) adminToken() (string, error) {
 func (o *rollbackOptions) glassGateways(ctx context.Context) ([]gatewayAnswer, error) {
 	var found []gatewayAnswer
 	for _, given := range o.gateways {
-		u, err := url.Parse(given)
-		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		if !isURL(given) {
 			return nil, usagef("--gateway %q: want the URL of an admin listener, say http://10.0.0.5:9090", given)
 		}
 		found = append(found, gatewayAnswer{URL: strings.TrimRight(given, "/")})
@@ -126,6 +125,12 @@ func (o *rollbackOptions) glassGateways(ctx context.Context) ([]gatewayAnswer, e
 		return nil, notFound("a live gateway that serves "+o.model, "without one, nobody is answered by the challenger either; name one by --gateway if its heartbeat is late")
 	}
 	return found, nil
+}
+
+// isURL says whether a gateway can be reached so.
+func isURL(given string) bool {
+	u, err := url.Parse(given)
+	return err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
 // order tells one gateway, and keeps what it answers.

@@ -104,7 +104,7 @@ func (r *route) rowSchema() node {
 		properties[name] = node{"description": "Taken, and read by nobody."}
 	}
 	for _, name := range r.settings.known {
-		properties[name] = node{"type": []string{"string", "number", "boolean", "null"}, "description": "Names or times the row; no feature."}
+		properties[name] = node{"type": []string{"string", "number", "boolean", "null"}, "description": "Names or times the row; no feature.", KindKey: KindOfKey}
 	}
 	if r.challenger != nil {
 		for _, f := range r.challenger.model.Signature.Inputs {
@@ -121,8 +121,22 @@ func (r *route) rowSchema() node {
 // maxExamples bounds how many categories are shown.
 const maxExamples = 20
 
-// featureSchema is what inference.Model.EncodeValue takes for a feature.
+// KindKey is an extension of a row's properties: the feature's kind as the signature has it, or KindOfKey. A property
+// without it is read by nobody.
+const (
+	KindKey   = "x-leanloop-kind"
+	KindOfKey = "key" // names or times the row
+)
+
+// featureSchema is what a row may hold of a feature.
 func featureSchema(f inference.Feature) node {
+	schema := valueSchema(f)
+	schema[KindKey] = f.Kind
+	return schema
+}
+
+// valueSchema is what inference.Model.EncodeValue takes for a feature.
+func valueSchema(f inference.Feature) node {
 	switch f.Kind {
 	case inference.KindInteger:
 		return node{"type": []string{"integer", "null"}}
