@@ -49,27 +49,28 @@ func cut(s string, limit int) string {
 	return string([]rune(s)[:limit-1]) + "…"
 }
 
-// visible is the first limit runes of s with what nobody would see, or what would turn the text around it, spelled
-// out: control characters, bidirectional marks, zero-width characters, bytes that aren't UTF-8, and spaces around it.
+// visible is s with what nobody would see, or what would turn the text around it, spelled out: control characters,
+// bidirectional marks, zero-width characters, bytes that aren't UTF-8, and spaces around it. It ends where it has become
+// limit runes long, with an ellipsis.
 func visible(s string, limit int) string {
 	var b strings.Builder
 	first, last := len(s)-len(strings.TrimLeft(s, " ")), len(strings.TrimRight(s, " "))
-	for i, n := 0, 0; i < len(s); n++ {
-		if n == limit {
+	for i, n := 0, 0; i < len(s); {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		shown := s[i : i+size]
+		switch {
+		case r == utf8.RuneError && size == 1:
+			shown = fmt.Sprintf("⟨byte %02X⟩", s[i])
+		case r == ' ' && (i < first || i >= last):
+			shown = "⟨space⟩"
+		case hidden(r):
+			shown = fmt.Sprintf("⟨U+%04X⟩", r)
+		}
+		if n += utf8.RuneCountInString(shown); n > limit {
 			b.WriteRune('…')
 			break
 		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, "⟨byte %02X⟩", s[i])
-		case r == ' ' && (i < first || i >= last):
-			b.WriteString("⟨space⟩")
-		case hidden(r):
-			fmt.Fprintf(&b, "⟨U+%04X⟩", r)
-		default:
-			b.WriteRune(r)
-		}
+		b.WriteString(shown)
 		i += size
 	}
 	return b.String()

@@ -4,8 +4,8 @@ import (
 	"math"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"pgregory.net/rapid"
@@ -110,4 +110,14 @@ func TestAnyTextBecomesShortPlainText(t *testing.T) {
 			t.Fatalf("%d runes", n)
 		}
 	})
+}
+
+func TestWhatIsSpelledOutIsBoundedToo(t *testing.T) {
+	for _, r := range []string{"x", "\u202e", "\xff", " ", "\U000e0001"} {
+		got := visible(strings.Repeat(r, 5000), longTitle)
+		assert.LessOrEqual(t, utf8.RuneCountInString(got), longTitle+1, "%q", r)
+		assert.True(t, strings.HasSuffix(got, "…"), "%q", r)
+	}
+	assert.Equal(t, "⟨U+202E⟩", visible("\u202e", 8))
+	assert.Equal(t, "…", visible("\u202e", 7), "nothing is cut in its middle")
 }
