@@ -202,7 +202,7 @@ func (o *validateOptions) printValidated(v validated, s *suite.Suite) error {
 // warn says what is allowed but may not be meant.
 func (a *app) warn(warnings []string) {
 	for _, w := range warnings {
-		a.say("%s %s", a.styleOf(a.errOut).paint(toneWarn, "warning:"), w)
+		a.say("%s %s", a.styleOf(a.errOut).paint(toneWarn, "warning:"), oneLine(w))
 	}
 }
 

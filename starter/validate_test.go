@@ -132,3 +132,9 @@ func TestValidateSaysWhatItNeeds(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, churnCSV, string(raw), "the data is as it was")
 }
+
+func TestAWarningCanDoNothingToATerminal(t *testing.T) {
+	w := newSession(t)
+	w.warn([]string{"column x\x1b[31m\nstarter: all is well"})
+	require.Equal(t, "warning: column x [31m starter: all is well\n", w.stderr.String())
+}
