@@ -189,6 +189,15 @@ func oneLine(s string) string {
 	}, s)
 }
 
+// plainLines is oneLine for a text of several lines.
+func plainLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, line := range lines {
+		lines[i] = oneLine(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
 // clip cuts a text to a width, on one line; width 0: as long as it is.
 func clip(s string, width int) string {
 	s = oneLine(s)

@@ -64,7 +64,7 @@ func (a *app) execute(ctx context.Context, args []string) int {
 	if errors.Is(err, context.Canceled) {
 		a.say("starter: interrupted")
 	} else if err != nil {
-		a.say("%s %v", a.styleOf(a.errOut).paint(toneBad, "starter:"), err)
+		a.say("%s %s", a.styleOf(a.errOut).paint(toneBad, "starter:"), plainLines(err.Error()))
 	}
 	return exitCode(err)
 }

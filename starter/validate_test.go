@@ -133,8 +133,10 @@ func TestValidateSaysWhatItNeeds(t *testing.T) {
 	require.Equal(t, churnCSV, string(raw), "the data is as it was")
 }
 
-func TestAWarningCanDoNothingToATerminal(t *testing.T) {
+func TestWarningsAndErrorsCanDoNothingToATerminal(t *testing.T) {
 	w := newSession(t)
 	w.warn([]string{"column x\x1b[31m\nstarter: all is well"})
 	require.Equal(t, "warning: column x [31m starter: all is well\n", w.stderr.String())
+	require.Equal(t, exitUsage, w.starter("profile", "x\x1b[31m.csv"))
+	require.NotContains(t, w.stderr.String(), "\x1b")
 }
