@@ -121,3 +121,22 @@ func TestFilesNamedBesideTheirFolderExist(t *testing.T) {
 	}
 	require.Greater(t, seen, 20, "the table was not read")
 }
+
+func TestEveryDecisionHasANumberOfItsOwn(t *testing.T) {
+	index, err := os.ReadFile("adr/README.md")
+	require.NoError(t, err)
+	files, err := filepath.Glob("adr/[0-9][0-9][0-9][0-9]-*.md")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	seen := map[string]string{}
+	for _, file := range files {
+		name := filepath.Base(file)
+		number := name[:4]
+		require.Empty(t, seen[number], "%s has the number of %s", name, seen[number])
+		seen[number] = name
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.True(t, strings.HasPrefix(string(raw), "# "+number+": "), "%s begins otherwise", name)
+		require.Contains(t, string(index), "["+number+"]("+name+")", "adr/README.md")
+	}
+}
