@@ -233,13 +233,15 @@ func BenchmarkCSVMemory(b *testing.B) {
 			require.NoError(b, err)
 			require.NoError(b, cmd.Start())
 			var found struct {
-				Rows int `json:"rows"`
+				Profile struct {
+					Rows int `json:"rows"`
+				} `json:"profile"`
 			}
 			require.NoError(b, json.NewDecoder(out).Decode(&found))
 			_, err = io.Copy(io.Discard, out)
 			require.NoError(b, err)
 			require.NoError(b, cmd.Wait())
-			require.Equal(b, sizes[name], found.Rows)
+			require.Equal(b, sizes[name], found.Profile.Rows)
 			usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
 			require.True(b, ok)
 			peak[name] = max(peak[name], float64(usage.Maxrss)/1024) // KiB on Linux
