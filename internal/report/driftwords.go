@@ -258,7 +258,23 @@ func (d DriftPage) verdict() verdict {
 		return verdict{State: warn, Head: "No alert: " + found, Say: append([]words{reason, {Text: "Drifted: " + several(drifted, 8) + "."}}, sayUncompared(r.Columns)...),
 			Next: []words{{Text: "Nothing has to be done now. Look at the drifted columns if quality falls."}}}
 	}
-	return calm(r.Columns, reason)
+	v := calm(r.Columns, reason)
+	if names := uncounted(r.Extra); len(names) > 0 && v.State != unknown {
+		v.Head = "No drift among the columns that count"
+		v.Say = append(v.Say, words{Text: "Beyond their limits, and not counted: " + several(names, 5) + "."})
+	}
+	return v
+}
+
+// uncounted are the columns beyond their limits among those beside the features.
+func uncounted(extra []drift.ColumnResult) []string {
+	var out []string
+	for _, c := range extra {
+		if !c.Beside && chipOf(c).State == bad {
+			out = append(out, c.Name)
+		}
+	}
+	return out
 }
 
 // calm is the verdict where no column has drifted.
@@ -365,8 +381,8 @@ func (d DriftPage) advice(drifted []string) []words {
 	if len(moved) > 0 {
 		out = append(out, words{Text: "Look at the columns that moved most: " + several(moved, 5) + "."})
 	}
-	if len(out) == 0 && d.Result.MaxPSIColumn != "" {
-		out = append(out, words{Text: "Look at " + several([]string{d.Result.MaxPSIColumn}, 1) + "."})
+	if len(out) == 0 { // of a feature, the prediction or the target
+		out = append(out, words{Text: "Look at the column whose PSI is named above."})
 	}
 	return append(out, words{Text: "If the world changed, retrain on rows that show it. If the data is wrong, repair its source: a model trained on it would learn the fault."})
 }
@@ -383,9 +399,9 @@ func (d DriftPage) facts() []fact {
 	if r.Features > 0 {
 		share.Sub = percent(r.Share).Text
 	}
-	psi := fact{Name: "Greatest PSI", Value: number(r.MaxPSI)}
+	psi := fact{Name: "Greatest PSI", Value: words{Text: none}, Sub: "none beyond chance"}
 	if r.MaxPSIColumn != "" {
-		psi.Sub = "in " + name(r.MaxPSIColumn).Text
+		psi.Value, psi.Sub = number(r.MaxPSI), "in "+name(r.MaxPSIColumn).Text
 	}
 	return append(out, share, psi)
 }

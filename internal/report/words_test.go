@@ -120,6 +120,8 @@ func TestTheVerdictOnAWindow(t *testing.T) {
 		{"chance", DriftPage{Result: drift.Result{Features: 1, Columns: []drift.ColumnResult{{Name: "a", Method: drift.MethodJS, Drifted: true, ByChance: true}}}},
 			good, "No drift: no column moved further than chance explains"},
 		{"nothing that can be compared", DriftPage{Result: drift.Result{Features: 1, Columns: []drift.ColumnResult{{Name: "a"}}}}, unknown, "No column could be compared"},
+		{"what isn't counted", DriftPage{Result: drift.Result{Features: 1, Columns: []drift.ColumnResult{{Name: "a", Method: drift.MethodJS}},
+			Extra: []drift.ColumnResult{{Name: "w", Method: drift.MethodJS, Drifted: true}}}}, good, "No drift among the columns that count"},
 		{"a column that can't be compared", DriftPage{Result: drift.Result{Features: 2, Columns: []drift.ColumnResult{{Name: "a"}, {Name: "b", Method: drift.MethodJS}}}},
 			warn, "No drift: no column moved beyond its limit"},
 	} {
