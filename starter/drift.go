@@ -41,7 +41,8 @@ Each column is compared by the test that suits its values and the reference's si
 one test for every column that it suits, or all of them, a row each. docs/drift.md defines the tests, the choice and
 the limits. Columns that would say nothing are left out, with the reason: names of rows, row counters, a time that
 only moves on. --columns compares them all the same. With -f the columns are the model's features, of the contract's
-types, the target beside them uncounted, and the limits those of monitor.drift, unless a flag sets them.
+types, the target and what monitor.drift excludes beside them uncounted, and the limits those of monitor.drift, unless
+a flag sets them.
 
 The data set has drifted when more than --max-drifted columns have (or more than --max-share of them), or any PSI is
 over --psi. A column that one file lacks has drifted. Without a spec and either flag, all columns of a file are enough.
@@ -162,6 +163,9 @@ func runDrift(ctx context.Context, o *driftOptions) error {
 	}
 	options := o.limits(m, len(chosen.features))
 	options.Columns, options.Extra, options.Methods = chosen.features, chosen.extra, chosen.methods(options.Methods)
+	if len(o.columns) > 0 {
+		options.Exclude = nil // who names a column wants it to count
+	}
 	result, err := interruptible(ctx, func() (drift.Result, error) {
 		result, err := drift.CompareTables(ref.table, cur.table, options)
 		if err != nil {

@@ -124,6 +124,13 @@ func TestSessionOfDrift(t *testing.T) {
 	require.Equal(t, exitOK, w.starter("drift", "--reference", "jan.csv", "--current", "unlabelled.csv", "-f", "model.yaml"), "a window has no target yet")
 	w.golden("drift")
 	requirePage(t, "drift.html", "feb.csv", "age")
+
+	raw, err := os.ReadFile("model.yaml")
+	require.NoError(t, err)
+	w.file(dir, "calm.yaml", strings.Replace(string(raw), "max_drifted: 1", "max_drifted: 0, exclude: [age]", 1))
+	require.Equal(t, exitOK, with("-f", "calm.yaml"), w.stderr.String())
+	require.Contains(t, w.stdout.String(), ", not counted")
+	require.Equal(t, exitGate, with("-f", "calm.yaml", "--columns", "age"), "what the command line names counts")
 }
 
 func TestDriftOfFilesThatCannotBeRead(t *testing.T) {

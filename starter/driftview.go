@@ -119,11 +119,16 @@ const (
 func driftTable(p *page, v driftView, r drift.Result) {
 	p.line("reference %s: %d rows, sha256 %s", oneLine(v.Reference.File), v.Reference.Rows, short(v.Reference.SHA256))
 	p.line("current   %s: %d rows, sha256 %s", oneLine(v.Current.File), v.Current.Rows, short(v.Current.SHA256))
-	if len(v.Columns) > 0 {
+	if len(v.Columns)+len(v.Extra) > 0 {
 		t := newTable("COLUMN", "TYPE", "METHOD", "STATISTIC", "P-VALUE", "LIMIT", "PSI", "MISSING", "DRIFTED").alignRight(3, 4, 5, 6)
-		for _, row := range slices.Concat(driftRows(inOrder(r.Columns)), v.Extra) {
+		counted := driftRows(inOrder(r.Columns))
+		for i, row := range slices.Concat(counted, v.Extra) {
+			verdict := verdictOf(row)
+			if i >= len(counted) {
+				verdict = cell{text: verdict.text + ", not counted", tone: toneDim}
+			}
 			t.add(clip(row.Name, 40), row.Type, first(row.Method, "-"), numberOr(row.Statistic), numberOr(row.PValue), limitOf(row),
-				psiOf(row), missingOf(row), verdictOf(row))
+				psiOf(row), missingOf(row), verdict)
 		}
 		p.table(t)
 	}
