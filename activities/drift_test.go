@@ -63,9 +63,17 @@ func TestAnAlertTakesKOfNWindowsOfOneChampion(t *testing.T) {
 	require.True(t, drift([]bool{true}, 1).Alert)
 	require.True(t, drift([]bool{true, false}, 1).Alert)
 	require.False(t, drift([]bool{true, false, false}, 1).Alert, "the first is out of the last three")
+	require.Equal(t, []bool{true, true, true}, drift([]bool{false, true, true}, 1).Recent, "no more than n are carried")
 	out := drift([]bool{true, true, true}, 7)
 	require.False(t, out.Alert, "verdicts over another champion don't count")
 	require.Equal(t, []bool{true}, out.Recent)
+
+	w = champion(newWorld(t))
+	w.log(1, "same", answers(flightRows(january, 200, 11, 0), t0.Add(time.Hour)))
+	out = drift([]bool{true, true}, 1)
+	require.False(t, out.Window)
+	require.True(t, out.Alert)
+	require.Contains(t, out.Reason, "2 of the last 3 windows were over a limit; this one is not: drifted features: observed 0 <= 0")
 }
 
 func TestTooFewPredictionsAreInconclusiveAndLeaveTheVerdicts(t *testing.T) {

@@ -206,8 +206,18 @@ func (o *DriftOutput) judge(r drift.Result, monitor spec.DriftMonitor) {
 	o.Top = o.Top[:min(len(o.Top), maxTop)]
 	o.Extra = r.Extra[:min(len(r.Extra), maxTop)]
 	if o.Alert && !r.Alert {
-		o.Reason = clip(fmt.Sprintf("%s of the last windows were over a limit; this one is not: %s", monitor.AlertAfter, r.Reason), maxText)
+		o.Reason = clip(fmt.Sprintf("%d of the last %d windows were over a limit; this one is not: %s", over(o.Recent), len(o.Recent), r.Reason), maxText)
 	}
+}
+
+// over counts the windows that are over a limit.
+func over(recent []bool) (n int) {
+	for _, r := range recent {
+		if r {
+			n++
+		}
+	}
+	return n
 }
 
 // keepDrift stores the result and the page, both under the window's end and the result's digest: a retry finds its own.

@@ -16,6 +16,7 @@ import (
 	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/objectstore"
 	"github.com/leanloop/leanloop/internal/predictions"
+	"github.com/leanloop/leanloop/internal/registry"
 	"github.com/leanloop/leanloop/internal/spec"
 	"github.com/leanloop/leanloop/internal/training"
 )
@@ -130,6 +131,12 @@ func TestAPromotionMeanwhileMakesNoVerdict(t *testing.T) {
 	require.Equal(t, 1, out.Champion)
 	require.Equal(t, []bool{true}, out.Recent, "neither drift nor no drift")
 	require.Len(t, w.metrics.Points(), points)
+
+	// Back again: what was read is of its first time.
+	w.now = w.now.Add(time.Hour)
+	w.do(registry.Command{Kind: registry.KindRolledBack, Reason: "worse", RolledBack: &registry.RolledBack{To: 1}})
+	require.Equal(t, 1, w.head().State.Champion)
+	require.NotEmpty(t, must(t, m.DriftJudge, j).Inconclusive)
 }
 
 func TestAPlanKeepsItsSpec(t *testing.T) {
@@ -200,10 +207,16 @@ func TestLabelsThatHaveComeAreAColumnOfTheirOwn(t *testing.T) {
 	out = must(t, w.monitors().Drift, tenHours)
 	require.Len(t, out.Extra, 1)
 	require.Contains(t, out.Notes[0], "target not compared: 95 labels for 95 of 200 predictions, fewer than monitor.drift.min_rows 50 or data.labels.min_coverage 50 %")
+	// Those that can't have a label yet are none that lack it.
+	w.apply("max_drifted: 0", "max_drifted: 0", "  window: {min_rows: 50}", strings.Replace(labels, "min_coverage", "delay: 4h, min_coverage", 1))
+	w.log(1, "young", answers(flightRows(t0.Add(1000*time.Hour), 300, 22, 0), tenHours.End.Add(-4*time.Hour)))
+	require.Contains(t, must(t, w.monitors().Drift, tenHours).Notes[0], "95 labels for 95 of 200 predictions")
+	w.apply("  window: {min_rows: 50}", labels)
+	require.Contains(t, must(t, w.monitors().Drift, tenHours).Notes[0], "95 labels for 95 of 500 predictions")
 	// The same flights asked for again have the same labels.
 	w.log(1, "again", answers(rows[10:60], t0.Add(2*time.Hour)))
 	target := must(t, w.monitors().DriftTarget, must(t, w.monitors().DriftPlan, tenHours))
-	require.Contains(t, target.Note, "95 labels for 120 of 250 predictions")
+	require.Contains(t, target.Note, "95 labels for 120 of 550 predictions")
 }
 
 func TestWhatIsExcludedIsReportedAndAlertsNobody(t *testing.T) {

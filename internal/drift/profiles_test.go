@@ -217,3 +217,19 @@ func TestAProfileOfAnotherVersionIsRefused(t *testing.T) {
 	_, err := CompareProfiles(&old, p, Options{})
 	require.EqualError(t, err, "drift: a profile of version 1 can't be compared: want version 2")
 }
+
+// A reference may itself have been counted into another one's bins, which say nothing of its own deciles.
+func TestAReferenceHasItsOwnBinsWhateverItWasCountedInto(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	draw := func(shift float64) *dataset.Table {
+		return table(numberColumn("x", 20_000, func(int) float64 { return r.NormFloat64() + shift }))
+	}
+	ref, cur := draw(5), draw(5.5)
+	want, err := CompareTables(ref, cur, Options{})
+	require.NoError(t, err)
+	got, err := CompareProfiles(profileOf(t, ref, profileOf(t, draw(0), nil)), profileOf(t, cur, nil), Options{})
+	require.NoError(t, err)
+	require.InDelta(t, want.Columns[0].PSI, got.Columns[0].PSI, 0.01)
+	require.Greater(t, want.Columns[0].PSI, 0.2)
+	require.Contains(t, got.Columns[0].Problem, "wasn't made against the reference")
+}

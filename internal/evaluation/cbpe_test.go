@@ -151,6 +151,44 @@ func TestAnEstimateIsWhatLabelsShowWhereScoresAreProbabilities(t *testing.T) {
 	}
 }
 
+func TestScoresThatAreProbabilitiesAreOftenLeftAsTheyAre(t *testing.T) {
+	curves := 0
+	const tries = 20
+	for seed := range uint64(tries) {
+		r := rand.New(rand.NewPCG(seed, 9))
+		y, p := make([]float64, 2000), make([]float64, 2000)
+		for i := range p {
+			p[i] = r.Float64()
+			if r.Float64() < p[i] {
+				y[i] = 1
+			}
+		}
+		c, err := Calibrate(spec.Binary, 0, y, p, seed)
+		require.NoError(t, err)
+		if len(c.Curves[0].X) > 0 {
+			curves++
+		}
+	}
+	require.Less(t, curves, tries*3/4, "a curve learned from noise seldom makes them better")
+}
+
+// Four times the rows make half the interval, whether all of them or a sample tell the spread.
+func TestAnEstimateOfMoreRowsIsSurer(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 9))
+	some, four := make([]float64, 0, intervalRows), make([]float64, 0, 4*intervalRows)
+	for range intervalRows {
+		p := r.Float64()
+		some, four = append(some, p), append(four, p, p, p, p)
+	}
+	c := Calibration{Version: CalibrationVersion, Task: spec.Binary, Curves: make([]Curve, 1)}
+	a, err := EstimateInterval(c, F1, some, 0.5, 1)
+	require.NoError(t, err)
+	b, err := EstimateInterval(c, F1, four, 0.5, 1)
+	require.NoError(t, err)
+	require.Equal(t, 4*a.Rows, b.Rows)
+	require.InEpsilon(t, (a.Upper-a.Lower)/2, b.Upper-b.Lower, 1e-9)
+}
+
 func TestScoresThatArentProbabilitiesAreCalibrated(t *testing.T) {
 	source := rand.New(rand.NewPCG(9, 9))
 	y, p := drawWorld(source, 5000, 2, 0.3) // the model is far surer than it should be

@@ -136,6 +136,18 @@ func TestAStoreThatIsAwayIsNoGonePart(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
+func TestALargeWindowHasLargerShardsOfAboutOneSize(t *testing.T) {
+	parts := make([]predictions.Part, 1000)
+	for i := range parts {
+		parts[i].Bytes = 10
+	}
+	shards := predictions.Shards(parts, 10, 8)
+	require.Len(t, shards, 8)
+	for _, s := range shards {
+		require.Len(t, s, 125)
+	}
+}
+
 func TestShardsHoldEveryPartOnceAndAreBounded(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		sizes := rapid.SliceOfN(rapid.Int64Range(0, 1000), 0, 50).Draw(r, "sizes")
