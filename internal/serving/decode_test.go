@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -150,6 +152,79 @@ func FuzzDecodeInfer(f *testing.F) {
 		}
 		if p != nil && (p.Status < 400 || p.Status >= 500) {
 			t.Fatalf("problem %+v", p)
+		}
+	})
+}
+
+// The bytes behind the JSON are cut, read and answered as the JSON says, or refused: whatever both are.
+func FuzzInferWithBinaryTails(f *testing.F) {
+	const tensors = `{"inputs":[{"name":"number","shape":[2],"datatype":"FP64","parameters":{"binary_data_size":16}},` +
+		`{"name":"category","shape":[2],"datatype":"BYTES","parameters":{"binary_data_size":10}}],"parameters":{"binary_data_output":true}}`
+	tail := append(make([]byte, 16), 1, 0, 0, 0, 'a', 1, 0, 0, 0, '1')
+	f.Add(tensors, tail, strconv.Itoa(len(tensors)))
+	f.Add(tensors, tail[:20], strconv.Itoa(len(tensors)))
+	f.Add(tensors, append(make([]byte, 16), 0xff, 0xff, 0xff, 0xff), strconv.Itoa(len(tensors)))
+	for _, datatype := range []string{"BOOL", "INT8", "UINT64", "FP16", "FP32"} {
+		one := strings.Replace(`{"inputs":[{"name":"number","shape":[1],"datatype":"?","parameters":{"binary_data_size":8}}]}`, "?", datatype, 1)
+		f.Add(one, []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}, strconv.Itoa(len(one)))
+	}
+	f.Add(`{}`, []byte{}, "-1")
+	f.Add(`{"inputs":[{"name":"number","shape":[1],"datatype":"FP64","parameters":{"binary_data_size":9223372036854775807}}]}`, []byte{0}, "118")
+	r := everyKind(f)
+	f.Fuzz(func(t *testing.T, head string, tail []byte, length string) {
+		w := &work{body: append([]byte(head), tail...)}
+		size := len(w.body)
+		req := &http.Request{Header: http.Header{headerLength: {length}}}
+		p := w.cutBinary(req)
+		if p == nil {
+			p = w.check()
+		}
+		var asked inferRequest
+		if p == nil {
+			asked, p = w.decodeInfer(r, 100)
+		}
+		if p != nil {
+			if p.Status < 400 || p.Status >= 500 || p.Message == "" {
+				t.Fatalf("problem %+v", p)
+			}
+			return
+		}
+		if w.rows < 1 || w.rows > 100 || len(w.values) != w.rows*len(r.order) || len(w.numbers) > 32*size {
+			t.Fatalf("%d values for %d rows, %d bytes of numbers of %d", len(w.values), w.rows, len(w.numbers), size)
+		}
+		w.ids = bytes.Repeat([]byte{'0'}, w.rows*predictionIDLength)
+		for i := range w.rows {
+			x := make([]float64, len(r.champion.inputs))
+			if err := r.champion.encode(w.row(i, len(r.order)), x); err != nil {
+				return // the client's mistake, told with the row
+			}
+			for _, v := range x {
+				if math.IsInf(v, 0) {
+					t.Fatalf("row %d is read as %v", i, x)
+				}
+			}
+			w.results = append(w.results, result{arm: r.champion, scores: []float64{1}})
+		}
+		w.appendInfer(r, asked)
+		answer, behind := w.answer, 0
+		if w.header > 0 {
+			answer, behind = w.answer[:w.header], len(w.answer)-w.header
+		}
+		var said struct {
+			Outputs []struct {
+				Parameters struct {
+					Size int `json:"binary_data_size"`
+				}
+			}
+		}
+		if err := json.Unmarshal(answer, &said); err != nil {
+			t.Fatalf("answer %q: %v", answer, err)
+		}
+		for _, o := range said.Outputs {
+			behind -= o.Parameters.Size
+		}
+		if behind != 0 {
+			t.Fatalf("%d bytes behind the JSON belong to no output", behind)
 		}
 	})
 }

@@ -102,23 +102,25 @@ func (s *Server) infer(w http.ResponseWriter, req *http.Request) {
 
 // answer takes one prediction request through: admit, read, find the route, do, send, log.
 func (s *Server) answer(w http.ResponseWriter, req *http.Request, bare bool, do func(*work, *route) *problem) {
-	size, p := bodySize(req, s.cfg.MaxBody)
-	if p == nil {
-		p = s.gate.enter(size)
-	}
-	if p != nil {
-		s.reject(w, bare, p)
-		return
-	}
-	defer s.gate.leave(size)
 	wk := s.works.Get().(*work)
 	defer func() {
+		s.gate.leave(wk)
 		if wk.reusable() {
 			wk.reset()
 			s.works.Put(wk)
 		}
 	}()
-	if p := wk.read(req, s.cfg.MaxBody); p != nil {
+	size, p := bodySize(req, s.cfg.MaxBody)
+	if p == nil {
+		p = s.gate.admit(wk, size)
+	}
+	if p == nil {
+		p = wk.read(req, size, s.gate)
+	}
+	if p == nil {
+		p = s.gate.enter(wk)
+	}
+	if p != nil {
 		s.reject(w, bare, p)
 		return
 	}
@@ -158,20 +160,22 @@ func (s *Server) score(wk *work, r *route, together bool) *problem {
 	return p
 }
 
-// read takes in the body.
-func (w *work) read(req *http.Request, limit int64) *problem {
-	if req.ContentLength > 0 && int64(cap(w.body)) <= req.ContentLength {
-		w.body = make([]byte, 0, req.ContentLength+1)
-	}
+// read takes in a body of at most total bytes. The gate counts what it holds before it holds it.
+func (w *work) read(req *http.Request, total int64, g *gate) *problem {
 	for {
-		if len(w.body) == cap(w.body) {
-			w.body = append(w.body, 0)[:len(w.body)]
+		if have := int64(len(w.body)); have >= w.held && w.held < total {
+			if p := g.hold(w, min(2*w.held, total)); p != nil {
+				return p
+			}
 		}
-		n, err := req.Body.Read(w.body[len(w.body):cap(w.body)])
+		if need := int(w.held) + 1; cap(w.body) < need { // one more, for the end
+			w.body = append(make([]byte, 0, need), w.body...)
+		}
+		n, err := req.Body.Read(w.body[len(w.body):min(cap(w.body), int(w.held)+1)])
 		w.body = w.body[:len(w.body)+n]
 		switch {
-		case int64(len(w.body)) > limit:
-			return tooLarge("request body: more than %d bytes", limit)
+		case int64(len(w.body)) > total:
+			return tooLarge("request body: more than %d bytes", total)
 		case errors.Is(err, io.EOF):
 			return nil
 		case errors.Is(err, os.ErrDeadlineExceeded):

@@ -214,7 +214,7 @@ func TestShutdownFinishesRequestsAndSendsTheRest(t *testing.T) {
 	_, err = conn.Write([]byte("POST /predict/flight-delay HTTP/1.1\r\nHost: gw\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body[:5]))
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {
-		return strings.Contains(w.admin("/metrics").raw, "leanloop_requests_in_flight 1")
+		return strings.Contains(w.admin("/metrics").raw, "leanloop_request_bytes_held "+strconv.Itoa(len(body)))
 	}, 5*time.Second, 5*time.Millisecond)
 	cancel()
 	require.Eventually(t, func() bool { return w.admin("/readyz").status == http.StatusServiceUnavailable }, 5*time.Second, 5*time.Millisecond)

@@ -74,8 +74,11 @@ func newMetrics(s *Server) *metrics {
 			Name: "leanloop_points_dropped_total", Help: "Points that the time series store never took.",
 		}, func() float64 { return float64(s.points.dropped()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "leanloop_requests_in_flight", Help: "Requests being answered.",
+			Name: "leanloop_requests_in_flight", Help: "Requests being answered; one whose body is on its way isn't yet.",
 		}, func() float64 { return float64(s.gate.requests.Load()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "leanloop_request_bytes_held", Help: "Bytes of request bodies in memory.",
+		}, func() float64 { return float64(s.gate.bytes.Load()) }),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

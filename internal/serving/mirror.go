@@ -16,6 +16,7 @@ const (
 // it: one goroutine asks, with the challenger's time limit and breaker, and what it answers is counted and thrown away.
 type mirror struct {
 	copies chan *copied
+	room   int64        // bytes at most
 	bytes  atomic.Int64 // of those that wait or are asked
 }
 
@@ -29,11 +30,11 @@ type copied struct {
 	err   error // of the first of these
 }
 
-func newMirror() *mirror { return &mirror{copies: make(chan *copied, maxCopies)} }
+func newMirror() *mirror { return &mirror{copies: make(chan *copied, maxCopies), room: maxCopyBytes} }
 
 // enter makes room for a copy; leave gives it back.
 func (m *mirror) enter(room int64) bool {
-	if m.bytes.Add(room) > maxCopyBytes {
+	if m.bytes.Add(room) > m.room {
 		m.bytes.Add(-room)
 		return false
 	}

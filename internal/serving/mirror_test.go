@@ -80,13 +80,19 @@ func TestCopiesBeyondTheQueueAreDroppedAndCounted(t *testing.T) {
 
 func TestCopiesAreBoundedInBytesToo(t *testing.T) {
 	w := withMirror(t, flights(1))
-	big := `{"instances": [` + strings.Repeat(goodRow+",", 9_999) + goodRow + `]}`
-	for range 60 { // 160 kB each
-		require.Equal(t, http.StatusOK, w.request(http.MethodPost, "/predict/flight-delay", big).status)
+	w.server.SetMirrorRoom(100) // a copied row takes 16
+	batch := `{"instances": [` + goodRow + "," + goodRow + `]}`
+	for range 5 {
+		require.Equal(t, http.StatusOK, w.request(http.MethodPost, "/predict/flight-delay", batch).status)
 	}
-	require.Contains(t, w.admin("/metrics").raw, `leanloop_mirrored_rows_total{model="flight-delay",outcome="dropped"} 80000`)
+	require.Contains(t, w.admin("/metrics").raw, `leanloop_mirrored_rows_total{model="flight-delay",outcome="dropped"} 4`)
+	for range 2 { // what was asked makes room
+		w.sync()
+		w.clock.advance(time.Second)
+		require.Equal(t, http.StatusOK, w.request(http.MethodPost, "/predict/flight-delay", batch).status)
+	}
 	w.sync()
-	require.Equal(t, 52.0, w.sums(timeseries.FieldRequests)["challenger/2"])
+	require.Equal(t, 5.0, w.sums(timeseries.FieldRequests)["challenger/2"])
 }
 
 func TestOnlyTheSpecsShareIsMirroredAndNothingBeyondTheLease(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -125,35 +126,58 @@ func TestRequestOverTheLimitsIs413(t *testing.T) {
 }
 
 func TestTooManyRequestsAtOnceAre429WithRetryAfter(t *testing.T) {
-	for _, c := range []struct {
-		name   string
-		change func(*serving.Config)
-	}{
-		{"by number", func(c *serving.Config) { c.MaxInFlight = 1 }},
-		{"by bytes", func(c *serving.Config) { c.MaxBody, c.MaxMemory = 100, 150 }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			w := champion(t, flights(0), c.change)
-			begun, end := make(chan struct{}), make(chan struct{})
-			slow := httptest.NewRequest(http.MethodPost, "/predict/flight-delay", &slowBody{begun: begun, end: end})
-			slow.ContentLength = 90
-			done := make(chan int)
-			go func() {
-				rec := httptest.NewRecorder()
-				w.server.Handler().ServeHTTP(rec, slow)
-				done <- rec.Code
-			}()
-			<-begun
-			body := `{"features":` + goodRow + `}` + strings.Repeat(" ", 30)
-			a := w.request(http.MethodPost, "/predict/flight-delay", body)
-			require.Equal(t, http.StatusTooManyRequests, a.status, a.raw)
-			require.Equal(t, "overloaded", a.body["code"])
-			require.Equal(t, "1", a.header.Get("Retry-After"))
-			close(end)
-			require.Equal(t, http.StatusBadRequest, <-done)
-			require.Equal(t, http.StatusOK, w.request(http.MethodPost, "/predict/flight-delay", body).status, "what left makes room")
-		})
+	w := champion(t, flights(0), func(c *serving.Config) { c.MaxInFlight = 1 })
+	begun, end := make(chan struct{}), make(chan struct{})
+	old := w.server.SetChampionScorer(modelName, &stubborn{does: func() error { close(begun); <-end; return nil }})
+	done := make(chan int)
+	go func() { done <- w.predict(goodRow).status }()
+	<-begun
+	a := w.predict(goodRow)
+	require.Equal(t, http.StatusTooManyRequests, a.status, a.raw)
+	require.Equal(t, "overloaded", a.body["code"])
+	require.Equal(t, "1", a.header.Get("Retry-After"))
+	close(end)
+	require.Equal(t, http.StatusOK, <-done)
+	w.server.SetChampionScorer(modelName, old)
+	require.Equal(t, http.StatusOK, w.predict(goodRow).status, "what left makes room")
+}
+
+func TestTooManyBytesAtOnceAre429(t *testing.T) {
+	w := champion(t, flights(0), func(c *serving.Config) { c.MaxBody, c.MaxMemory = 100, 150 })
+	begun, end := make(chan struct{}), make(chan struct{})
+	slow := httptest.NewRequest(http.MethodPost, "/predict/flight-delay", &slowBody{begun: begun, end: end})
+	slow.ContentLength = 90
+	done := make(chan int)
+	go func() {
+		rec := httptest.NewRecorder()
+		w.server.Handler().ServeHTTP(rec, slow)
+		done <- rec.Code
+	}()
+	<-begun
+	body := `{"features":` + goodRow + `}` + strings.Repeat(" ", 30)
+	require.Equal(t, http.StatusTooManyRequests, w.request(http.MethodPost, "/predict/flight-delay", body).status)
+	close(end)
+	require.Equal(t, http.StatusBadRequest, <-done)
+	require.Equal(t, http.StatusOK, w.request(http.MethodPost, "/predict/flight-delay", body).status, "what left makes room")
+}
+
+// Whoever says that megabytes will come, and sends none, takes neither a place nor the memory from others.
+func TestSlowClientsHoldOnlyWhatTheySent(t *testing.T) {
+	w := champion(t, flights(0), func(c *serving.Config) { c.MaxInFlight, c.MaxMemory = 2, 4<<20 })
+	end := make(chan struct{})
+	var slow sync.WaitGroup
+	for range 50 {
+		begun := make(chan struct{})
+		req := httptest.NewRequest(http.MethodPost, "/predict/flight-delay", &slowBody{begun: begun, end: end})
+		req.ContentLength = 4 << 20
+		slow.Go(func() { w.server.Handler().ServeHTTP(httptest.NewRecorder(), req) })
+		<-begun
 	}
+	require.Equal(t, http.StatusOK, w.predict(goodRow).status)
+	close(end)
+	slow.Wait()
+	big := `{"features":` + goodRow + `}` + strings.Repeat(" ", 3<<20)
+	require.Equal(t, http.StatusOK, w.request(http.MethodPost, "/predict/flight-delay", big).status, "all of it is given back")
 }
 
 // slowBody gives nothing until it is told to end.

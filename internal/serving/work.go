@@ -12,6 +12,9 @@ import (
 
 // work is one request on its way through: buffers that are used again for the next one.
 type work struct {
+	held    int64 // bytes that the gate counts for it
+	entered bool  // it is one of the requests at once
+
 	body    []byte
 	values  []value // rows of as many places as the route has
 	rows    int
