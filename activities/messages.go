@@ -21,6 +21,7 @@ const (
 	MessageClosed   = "closed"   // a run ended
 	MessageAlert    = "alert"    // a monitor is over its limit
 	MessageCalm     = "calm"     // it was, and isn't any more
+	MessageBlind    = "blind"    // it couldn't look
 )
 
 // MessageInput is what a message is about; its words are made here, so that they may change at any time.
@@ -35,7 +36,7 @@ type MessageInput struct {
 	Evidence  *Evidence        `json:"evidence,omitempty"`
 	Summary   *EvaluateSummary `json:"summary,omitempty"`
 	Replace   *notify.Ref      `json:"replace,omitempty"` // the message that this one takes the place of
-	// Of a MessageAlert or MessageCalm: which monitor (a trigger's kind), where its report is, and the workflow that looked.
+	// Of a MessageAlert, MessageCalm or MessageBlind: which monitor (a trigger's kind), where its report is, and the workflow that looked.
 	Monitor  string `json:"monitor,omitempty"`
 	Page     string `json:"page,omitempty"`
 	Workflow string `json:"workflow,omitempty"`
@@ -139,6 +140,8 @@ func (m *Messenger) word(in MessageInput) notify.Message {
 		m.wordAlert(&msg, in)
 	case MessageCalm:
 		m.wordCalm(&msg, in)
+	case MessageBlind:
+		m.wordBlind(&msg, in)
 	case MessageClosed:
 		m.wordClosed(&msg, in)
 	case MessageDecided:
@@ -181,6 +184,18 @@ func (m *Messenger) wordCalm(msg *notify.Message, in MessageInput) {
 	if in.Page != "" {
 		msg.Text += "\nreport: " + in.Page
 	}
+	m.linkMonitor(msg, in)
+}
+
+// wordBlind says that nobody looks any more, and how to begin again.
+func (m *Messenger) wordBlind(msg *notify.Message, in MessageInput) {
+	msg.Severity = notify.Failure
+	what, schedule := in.Monitor+" check", in.Monitor+"/"+in.Model
+	if in.Monitor == TriggerCron {
+		what, schedule = "retrain.cron", "retrain/"+in.Model
+	}
+	msg.Title = fmt.Sprintf("%s: %s failed, and its schedule is paused", in.Model, what)
+	msg.Text += "\nwhat to do now: nothing looks until the cause is gone and the schedule goes on: starter schedules resume " + schedule
 	m.linkMonitor(msg, in)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/leanloop/leanloop/activities"
@@ -12,12 +13,13 @@ import (
 // Drift compares the newest production window with the champion's training rows, by schedule. It carries the verdicts
 // of the last windows from one run of the schedule to the next, so that an alert takes k of n; on an alert it tells
 // people and the model's entity.
-func Drift(ctx workflow.Context, in activities.MonitorInput) (activities.DriftOutput, error) {
+func Drift(ctx workflow.Context, in activities.MonitorInput) (out activities.DriftOutput, err error) {
+	defer func() { tellOfFailure(ctx, activities.TriggerDrift, in.Model, err) }()
 	last, err := lastResult[activities.DriftOutput](ctx)
 	if err != nil {
 		return activities.DriftOutput{}, err
 	}
-	out, err := compareWindow(ctx, activities.DriftInput{
+	out, err = compareWindow(ctx, activities.DriftInput{
 		Model: in.Model, End: workflow.Now(ctx).UTC(), Recent: last.Recent, Champion: last.Champion,
 	})
 	if err != nil {
@@ -92,12 +94,13 @@ func profileWindow(ctx workflow.Context, plan activities.DriftPlan) (shards []ac
 
 // Quality compares labelled predictions with what the champion had on its test rows, by schedule. As Drift does, it
 // carries whether people know.
-func Quality(ctx workflow.Context, in activities.MonitorInput) (activities.QualityOutput, error) {
+func Quality(ctx workflow.Context, in activities.MonitorInput) (out activities.QualityOutput, err error) {
+	defer func() { tellOfFailure(ctx, activities.TriggerQuality, in.Model, err) }()
 	last, err := lastResult[activities.QualityOutput](ctx)
 	if err != nil {
 		return activities.QualityOutput{}, err
 	}
-	out, err := call(ctx, dataScan(), monitors.Quality, activities.QualityInput{Model: in.Model, End: workflow.Now(ctx).UTC()})
+	out, err = call(ctx, dataScan(), monitors.Quality, activities.QualityInput{Model: in.Model, End: workflow.Now(ctx).UTC()})
 	if err != nil {
 		return out, err
 	}
@@ -109,8 +112,20 @@ func Quality(ctx workflow.Context, in activities.MonitorInput) (activities.Quali
 }
 
 // RetrainCheck asks the model's entity for a run, by the spec's cron.
-func RetrainCheck(ctx workflow.Context, in activities.MonitorInput) error {
+func RetrainCheck(ctx workflow.Context, in activities.MonitorInput) (err error) {
+	defer func() { tellOfFailure(ctx, activities.TriggerCron, in.Model, err) }()
 	return trigger(ctx, activities.TriggerCron, in.Model, 0, workflow.Now(ctx).UTC(), "retrain.cron")
+}
+
+// failureIsTold marks the code that tells people of a check that failed. Those of before ended without a word.
+const failureIsTold = "failure-is-told"
+
+// tellOfFailure tells people that a check failed: its schedule pauses, and from then on silence would look like peace.
+func tellOfFailure(ctx workflow.Context, kind, model string, err error) {
+	if err == nil || ctx.Err() != nil || temporal.IsCanceledError(err) || workflow.GetVersion(ctx, failureIsTold, workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return
+	}
+	alarm{kind: kind, model: model, at: workflow.Now(ctx).UTC(), why: reason(err)}.tell(ctx, activities.MessageBlind)
 }
 
 // alarm is a monitor's that is over its limit, or was.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/mock"
 	"go.temporal.io/sdk/temporal"
@@ -129,7 +130,7 @@ func TestMonitors(t *testing.T) {
 				t.Fatal("no error")
 			}
 			wantText(t, "error", err.Error(), "is the model applied?")
-			wantAll(t, "messages", s.kinds(), activities.MessageAlert)
+			wantAll(t, "messages", s.kinds(), activities.MessageAlert, activities.MessageBlind)
 		})
 	}
 }
@@ -193,6 +194,41 @@ func TestPeopleAreToldOfTheBeginningAndTheEndOfAnAlert(t *testing.T) {
 			})
 		}
 	}
+}
+
+// The schedule pauses after a failure: people are told, or silence would look like peace.
+func TestACheckThatFailsIsTold(t *testing.T) {
+	broken := temporal.NewNonRetryableApplicationError("version 1: model.json: digest", activities.ErrorCorrupt, nil)
+	for kind, monitor := range map[string]any{
+		activities.TriggerDrift: workflows.Drift, activities.TriggerQuality: workflows.Quality, activities.TriggerCron: workflows.RetrainCheck,
+	} {
+		for _, version := range []workflow.Version{workflow.DefaultVersion, 1} {
+			s := newMonitor(t)
+			s.world.cut.do = func(activities.DriftInput) (activities.DriftPlan, error) { return activities.DriftPlan{}, broken }
+			s.world.quality.do = func(activities.QualityInput) (activities.QualityOutput, error) {
+				return activities.QualityOutput{}, broken
+			}
+			s.OnSignalExternalWorkflow(mock.Anything, mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(errors.New("workflow not found")).Maybe()
+			s.OnGetVersion("drift-in-shards", workflow.DefaultVersion, workflow.Version(1)).Return(workflow.Version(1)).Maybe()
+			s.OnGetVersion("failure-is-told", workflow.DefaultVersion, workflow.Version(1)).Return(version)
+			s.ExecuteWorkflow(monitor, watched)
+			if s.GetWorkflowError() == nil {
+				t.Fatalf("%s: no error", kind)
+			}
+			if version == workflow.DefaultVersion { // it began before, and nobody was told
+				want(t, "messages", len(s.kinds()), 0)
+				continue
+			}
+			wantAll(t, kind+" messages", s.kinds(), activities.MessageBlind)
+			want(t, "monitor", s.message(activities.MessageBlind).Monitor, kind)
+		}
+	}
+	s := newMonitor(t)
+	s.after(time.Second, s.CancelWorkflow)
+	s.world.cut.do = func(activities.DriftInput) (activities.DriftPlan, error) { return activities.DriftPlan{}, errAway }
+	_, err := s.compared()
+	want(t, "cancelled", temporal.IsCanceledError(err), true)
+	want(t, "messages", len(s.kinds()), 0)
 }
 
 // A result from before alerts said whether people were told: they were.
@@ -300,6 +336,8 @@ func TestAShardThatCantBeReadEndsTheCheckWithoutAVerdict(t *testing.T) {
 	wantError(t, err, activities.ErrorCorrupt, "1-gw-damaged.csv.gz")
 	want(t, "verdicts", len(s.world.judged.calls()), 0)
 	want(t, "triggers", len(s.asked), 0)
+	wantAll(t, "messages", s.kinds(), activities.MessageBlind)
+	wantText(t, "message", s.message(activities.MessageBlind).Text, "1-gw-damaged.csv.gz: line 3")
 	if n := len(s.world.shard.calls()); n == 20 {
 		t.Error("the other shards were read all the same")
 	}
