@@ -107,6 +107,7 @@ func (s *Server) breakGlass(w http.ResponseWriter, req *http.Request) (RollbackA
 func (f *follower) rollBack(ctx context.Context, order RollbackOrder) (RollbackAnswer, *problem) {
 	f.breaking.Lock() // one after the other: the second finds what the first did
 	defer f.breaking.Unlock()
+	defer f.withdrawWhileAsking(order)()
 	asking, cancel := context.WithTimeout(ctx, f.server.cfg.BreakGlass)
 	defer cancel()
 	head, err := f.writer.Head(asking)
@@ -171,7 +172,7 @@ func (f *follower) appended(o *override, e registry.Entry, answer RollbackAnswer
 // overrideHere is what remains without the store: this gateway serves as ordered, from what it has on disk.
 func (f *follower) overrideHere(ctx context.Context, o *override, answer RollbackAnswer, why error) (RollbackAnswer, *problem) {
 	answer.Outcome, answer.LedgerError = outcomeStored, why.Error()
-	if have := f.override.Load(); have != nil && have.Refused == "" && !have.appended && have.command().Key == o.command().Key {
+	if have := f.override.Load(); have != nil && have.Refused == "" && !have.appended && !have.asking && have.command().Key == o.command().Key {
 		o = have // the same again
 	} else if o.To.Number != 0 {
 		loading, cancel := context.WithTimeout(ctx, f.server.cfg.LoadTimeout)

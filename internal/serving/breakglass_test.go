@@ -430,3 +430,24 @@ func TestOverrideHoldsWhileTheLedgerIsFollowed(t *testing.T) {
 	close(stop)
 	syncs.Wait()
 }
+
+// The store hangs: nobody is answered by the challenger while it is waited for.
+func TestChallengerIsOutWhileTheLedgerIsAsked(t *testing.T) {
+	w := withCanary(t, 1, withToken, func(c *serving.Config) { c.BreakGlass = 10 * time.Second })
+	asked, answer := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	w.hang = func(op, key string) bool {
+		if strings.Contains(key, "/ledger/") {
+			once.Do(func() { close(asked) })
+			<-answer
+		}
+		return false
+	}
+	done := make(chan int)
+	go func() { done <- w.breakGlass(`{"actor": "cli:ana", "reason": "r", "to": 9}`).status }()
+	<-asked
+	require.EqualValues(t, 1, w.served())
+	close(answer)
+	require.Equal(t, http.StatusConflict, <-done)
+	require.EqualValues(t, 2, w.served(), "the ledger doesn't allow it: as before")
+}

@@ -62,6 +62,7 @@ type world struct {
 
 	mu   sync.Mutex
 	down func(op, key string) bool // the store as the gateway sees it
+	hang func(op, key string) bool // the same, and may wait
 
 	server *serving.Server
 	keys   int
@@ -83,8 +84,9 @@ func (w *world) start(change ...func(*serving.Config)) {
 	}
 	faulty := objectstore.NewFaulty(w.store, func(op, key string) objectstore.Fault {
 		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.down != nil && w.down(op, key) {
+		down, hang := w.down != nil && w.down(op, key), w.hang
+		w.mu.Unlock()
+		if down || hang != nil && hang(op, key) {
 			return objectstore.FailBefore
 		}
 		return objectstore.NoFault

@@ -35,6 +35,7 @@ type override struct {
 
 	version  *version // To, loaded; nil: none, or it comes with the ledger's entry
 	appended bool     // the ledger has it: it only bridges the time until that is read
+	asking   bool     // the ledger is being asked: it only bridges the time until that is known
 }
 
 // command is the entry that the ledger should have. Its key is the same for all gateways and the CLI.
@@ -79,6 +80,29 @@ func (f *follower) setOverride(o *override) error {
 	return f.server.disk.saveOverride(f.model, o)
 }
 
+// withdrawWhileAsking takes the challenger out at once: whatever the ledger answers, and however long that takes, nobody
+// wants its answers meanwhile. end brings it back, unless something took the place of that.
+func (f *follower) withdrawWhileAsking(order RollbackOrder) (end func()) {
+	base := f.last.Load()
+	if base == nil || base.Challenger.Number == 0 {
+		return func() {}
+	}
+	o := &override{Base: *base, Actor: order.Actor, Reason: order.Reason, Time: f.server.ports.Clock().UTC(), asking: true}
+	f.overriding.Lock()
+	defer f.overriding.Unlock()
+	if !f.override.CompareAndSwap(nil, o) {
+		return func() {} // it is out already
+	}
+	f.republish()
+	return func() {
+		f.overriding.Lock()
+		defer f.overriding.Unlock()
+		if f.override.CompareAndSwap(o, nil) {
+			f.republish()
+		}
+	}
+}
+
 // replaceOverride puts one in another's place, unless a newer order did so meanwhile.
 func (f *follower) replaceOverride(o, by *override) (bool, error) {
 	f.overriding.Lock()
@@ -112,14 +136,16 @@ func (f *follower) restoreOverride(ctx context.Context) {
 	f.troubles.note("break-glass file", err)
 	if o != nil {
 		f.override.Store(o) // without its version the challenger is out at least
-		f.noteOverride(nil)
+		if o.Refused == "" {
+			f.noteOverride(nil)
+		}
 	}
 }
 
 // appendOverride brings the override to the ledger. The error is why the ledger won't ever have it; nil otherwise.
 func (f *follower) appendOverride(ctx context.Context) (o *override, refused error) {
 	o = f.override.Load()
-	if o == nil || o.appended || o.Refused != "" {
+	if o == nil || o.appended || o.asking || o.Refused != "" {
 		return o, nil
 	}
 	asking, cancel := context.WithTimeout(ctx, f.server.cfg.ReadTimeout)
@@ -157,7 +183,7 @@ func isDecided(err error) bool {
 
 // endOverride drops the override once a successful look showed that the ledger has it or has moved on.
 func (f *follower) endOverride(ctx context.Context, o *override, refused error) {
-	if o == nil || f.override.Load() != o {
+	if o == nil || o.asking || f.override.Load() != o {
 		return
 	}
 	stands := f.last.Load() != nil && f.last.Load().standing() == o.Base.standing()
