@@ -152,8 +152,8 @@ func (m *Monitors) DriftPlan(ctx context.Context, in DriftInput) (DriftPlan, err
 	return out, err
 }
 
-// driftWork is where a window's profiles are until they are judged. Nothing needs them after that: a lifecycle rule may
-// remove what is older than a day.
+// driftWork is where a window's profiles are until they are judged, some days later at most, since each activity waits up
+// to a day for infrastructure. Nothing needs them after that: a lifecycle rule may remove what is older than a week.
 func driftWork(model string, end time.Time) string {
 	return fmt.Sprintf("work/drift/%s/%s/", model, stamp(end))
 }

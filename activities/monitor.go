@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -30,6 +31,9 @@ type Monitors struct {
 	// ShardBytes is how many stored bytes of the prediction log one activity profiles; 0: 32 MiB, a few million predictions
 	// and a few seconds of a core.
 	ShardBytes int64
+	// WindowRows is how many predictions a quality check has in memory, a sample of the window where there are more; 0: half
+	// a million, or four times min_rows.
+	WindowRows int
 }
 
 // watched is a champion and what is needed to read its predictions.
@@ -101,6 +105,7 @@ func (w watched) features() (rules predictions.Features, names []string) {
 func (m *Monitors) predictions(ctx context.Context, w watched, from, to time.Time, note func(any)) (predictions.Window, error) {
 	q := w.query(from, to)
 	q.Answer, q.Progress = predictions.Answer{}, func(rows int) { note(reading{Rows: rows}) }
+	q.MaxRows = cmp.Or(m.WindowRows, q.MaxRows)
 	window, err := predictions.Read(ctx, m.Lake.Store, q)
 	return window, logError(err)
 }

@@ -30,7 +30,9 @@ type QualityOutput struct {
 	Metric      string    `json:"metric"`
 	Predictions int       `json:"predictions"` // that are old enough for a label
 	Labelled    int       `json:"labelled"`
-	Observed    float64   `json:"observed"` // 0 where it has no value, as Inconclusive then says
+	// Logged is how many predictions the window has, where all the numbers here are of a sample of them; 0: of all.
+	Logged   int     `json:"logged,omitempty"`
+	Observed float64 `json:"observed"` // 0 where it has no value, as Inconclusive then says
 	// Lower and Upper bound the 95 % interval of Observed.
 	Lower        float64 `json:"lower,omitempty"`
 	Upper        float64 `json:"upper,omitempty"`
@@ -81,6 +83,9 @@ func (m *Monitors) Quality(ctx context.Context, in QualityInput) (QualityOutput,
 	logged, err := m.predictions(ctx, w, out.From, in.End, h.note)
 	if err != nil {
 		return out, err
+	}
+	if logged.Answered > logged.Rows {
+		out.Logged = logged.Answered
 	}
 	var scorer *inference.Model
 	if logged.Rows > 0 {

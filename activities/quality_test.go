@@ -160,6 +160,18 @@ func TestQualityHasItsInterval(t *testing.T) {
 	}
 }
 
+func TestQualityOfASampleSaysSo(t *testing.T) {
+	w := observed(t, truly)
+	require.Zero(t, w.quality().Logged)
+	m := w.monitors()
+	m.WindowRows = 60
+	out := must(t, m.Quality, QualityInput{Model: theModel, End: t0.Add(24 * time.Hour)})
+	require.Equal(t, 100, out.Logged)
+	require.LessOrEqual(t, out.Predictions, 60)
+	require.Equal(t, out.Predictions, out.Labelled)
+	require.Equal(t, out.Predictions, out.Estimated.Rows)
+}
+
 func TestNumbersMatchHoweverTheyAreWritten(t *testing.T) {
 	w := champion(newWorld(t))
 	rows := flightRows(t0, 100, 21, 0)

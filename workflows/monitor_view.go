@@ -66,6 +66,9 @@ func renderQuality(o activities.QualityOutput) string {
 		fmt.Fprintf(&b, "### %s %.4f, limit %.4f\n\n95 %% interval %.4f to %.4f. %d of %d predictions labelled; version %d had %.4f on its test rows. %s%s\n",
 			o.Metric, o.Observed, o.Limit, o.Lower, o.Upper, o.Labelled, o.Predictions, o.Champion, o.Baseline, escape(o.Reason), escape(o.Note))
 	}
+	if o.Logged > 0 {
+		fmt.Fprintf(&b, "\nThese are a sample of the window's %d predictions, by their ids.\n", o.Logged)
+	}
 	switch e := o.Estimated; {
 	case e != nil:
 		fmt.Fprintf(&b, "\nEstimated without labels: %s %.4f (95 %% interval %.4f to %.4f) from %d predictions. It is right if the champion's probabilities still hold; a change in what the inputs mean it can't see.\n",

@@ -46,7 +46,8 @@ func TestQualitysDetailsTellAnEstimateFromWhatWasObserved(t *testing.T) {
 	}
 	wantDetails(t, renderQuality(o), "### f1 0.6100, limit 0.6650", "95 % interval 0.5800 to 0.6400. 900 of 1000 predictions labelled; version 3 had 0.7000",
 		"Estimated without labels: f1 0.6900 (95 % interval 0.6600 to 0.7200) from 1400 predictions", "a change in what the inputs mean it can't see", "What to do now: starter status flights")
-	o.Alert, o.Note = false, "that may be chance"
+	o.Alert, o.Note, o.Logged = false, "that may be chance", 3_000_000
+	wantDetails(t, renderQuality(o), "a sample of the window's 3000000 predictions")
 	wantDetails(t, renderQuality(o), "that may be chance")
 	wantDetails(t, renderQuality(activities.QualityOutput{Inconclusive: "3 labelled", NoEstimate: "version 1 has no calibration.json"}),
 		"### inconclusive", "3 labelled", "Not estimated: version 1 has no calibration.json.")
