@@ -76,6 +76,9 @@ func trainingError(ctx context.Context, err error) error {
 		}
 		return ctx.Err()
 	}
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && app.Type() == ErrorPreempted {
+		return err
+	}
 	if isPermanent(err) {
 		// The snapshot, the spec or the code can't be used: the next attempt would read the same.
 		return temporal.NewNonRetryableApplicationError(clip(err.Error(), maxMessage), ErrorTrainInput, nil)

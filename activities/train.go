@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -53,6 +52,16 @@ type TrainProgress struct {
 	Step    int                `json:"step"`
 	Total   int                `json:"total,omitempty"`
 	Metrics map[string]float64 `json:"metrics,omitempty"`
+	// Continued is where an earlier attempt had come to, and Checkpoint what this one has stored.
+	Continued  *CheckpointRef `json:"continued,omitempty"`
+	Checkpoint *CheckpointRef `json:"checkpoint,omitempty"`
+}
+
+// CheckpointRef names a stored checkpoint.
+type CheckpointRef struct {
+	Token    string `json:"token"` // of the attempt that stored it
+	Sequence int    `json:"sequence"`
+	Step     int    `json:"step"`
 }
 
 // Trainer runs one training attempt at a time for each slot of its worker.
@@ -62,6 +71,10 @@ type Trainer struct {
 	Secrets func(name string) (string, bool)
 	// Supervisor is the program, with arguments, that looks after a model owner's command: training.CommandSpec.
 	Supervisor []string
+	// Grace is what a command has between SIGTERM and SIGKILL; 0: 10 s.
+	Grace time.Duration
+	// CheckpointEvery is the time between two looks at a command's checkpoints; 0: 1 s.
+	CheckpointEvery time.Duration
 }
 
 // Train reads the snapshot, gives the trainer training and validation rows, never test rows, and commits what it made
@@ -69,14 +82,14 @@ type Trainer struct {
 func (t *Trainer) Train(ctx context.Context, in TrainInput) (TrainOutput, error) {
 	h := keepBeating(ctx)
 	defer h.stop()
-	out, err := t.attempt(ctx, in, h)
+	out, err := t.train(ctx, in, h)
 	if err != nil {
 		return TrainOutput{}, trainingError(ctx, err)
 	}
 	return out, nil
 }
 
-func (t *Trainer) attempt(ctx context.Context, in TrainInput, h *heart) (TrainOutput, error) {
+func (t *Trainer) train(ctx context.Context, in TrainInput, h *heart) (TrainOutput, error) {
 	started := t.Lake.Now()
 	h.note(TrainProgress{})
 	m, err := t.Lake.Spec(ctx, in.Model, in.Spec)
@@ -97,9 +110,7 @@ func (t *Trainer) attempt(ctx context.Context, in TrainInput, h *heart) (TrainOu
 		return TrainOutput{}, permanent(ErrorTrainInput, err)
 	}
 	prefix := fmt.Sprintf("%sattempts/%s/", runPrefix(in.Model, in.Number), in.Token)
-	made, err := t.run(ctx, m, input, dir, prefix, func(p training.Progress) {
-		h.note(TrainProgress{Step: p.Step, Total: p.Total, Metrics: finite(p.Metrics)})
-	})
+	made, err := t.run(ctx, &trainAttempt{TrainInput: in, spec: m, rows: input, dir: dir, prefix: prefix, heart: h})
 	if err != nil {
 		return TrainOutput{}, err
 	}
@@ -127,40 +138,6 @@ func trainingInput(m *spec.Model, rows *snapshotRows) (training.Input, error) {
 		Target: m.Data.Target, Positive: m.Data.Positive, Task: m.Task, Params: m.Train.Params, Seed: m.Split.Seed,
 		Threads: m.Train.Resources.CPUs,
 	}, nil
-}
-
-// run trains with the built-in trainer or the model owner's command, whose log is stored whatever comes of it.
-func (t *Trainer) run(ctx context.Context, m *spec.Model, in training.Input, dir, prefix string, report func(training.Progress)) (*training.Output, error) {
-	if len(m.Train.Command) == 0 {
-		return training.Builtin(ctx, m.Train.Builtin, in, report)
-	}
-	env := map[string]string{}
-	for _, name := range m.Train.Secrets {
-		value, ok := t.Secrets(name)
-		if !ok {
-			return nil, &training.InputError{What: "train.secrets", Observed: name + " isn't set on this worker", Limit: "set in the worker's environment, and none of its own settings"}
-		}
-		env[name] = value
-	}
-	code, err := t.code(ctx, m, dir)
-	if err != nil {
-		return nil, err
-	}
-	log, err := os.Create(filepath.Join(dir, "log.txt"))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = log.Close() }()
-	out, runErr := training.RunCommand(ctx, training.CommandSpec{
-		Supervisor: t.Supervisor, Scratch: dir, Argv: m.Train.Command, CodeDir: code, Env: env, WorkDir: filepath.Join(dir, "work"), Params: m.Train.Params,
-		Timeout: trainLimit(m), CPUs: m.Train.Resources.CPUs, GPUs: m.Train.Resources.GPUs, Memory: int64(m.Train.Resources.Memory), LogTo: log,
-	}, in, report)
-	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-	defer cancel()
-	if err := upload(keep, t.Lake.Store, prefix+"log.txt", log.Name()); err != nil && runErr == nil {
-		return nil, err
-	}
-	return out, runErr
 }
 
 // code unpacks the folder that lay beside model.yaml when the spec was applied.

@@ -36,6 +36,7 @@ type config struct {
 	DataSlots    int
 	Sweep        time.Duration
 	Stop         time.Duration
+	TrainGrace   time.Duration
 	LogLevel     slog.Level
 }
 
@@ -45,7 +46,7 @@ func configFromEnv(env func(string) string) *config {
 		Bucket: either(env("LEANLOOP_BUCKET"), "leanloop"), Scratch: env("LEANLOOP_SCRATCH"),
 		Influx:     timeseries.InfluxConfig{URL: env("INFLUX_URL"), Token: env("INFLUX_TOKEN"), Org: env("INFLUX_ORG"), Bucket: either(env("INFLUX_BUCKET"), timeseries.DefaultInfluxBucket)},
 		SlackToken: env("SLACK_BOT_TOKEN"), SlackChannel: either(env("SLACK_CHANNEL"), "#leanloop"), UIURL: env("LEANLOOP_TEMPORAL_UI"),
-		TrainSlots: 1, DataSlots: max(2, runtime.NumCPU()), Sweep: 30 * time.Second, Stop: 10 * time.Second,
+		TrainSlots: 1, DataSlots: max(2, runtime.NumCPU()), Sweep: 30 * time.Second, Stop: 10 * time.Second, TrainGrace: 10 * time.Second,
 	}
 }
 
@@ -63,6 +64,7 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.IntVar(&c.DataSlots, "data-slots", c.DataSlots, "data set scans at once")
 	f.DurationVar(&c.Sweep, "sweep", c.Sweep, "time between listings of landing prefixes")
 	f.DurationVar(&c.Stop, "stop-timeout", c.Stop, "how long running activities may finish at shutdown")
+	f.DurationVar(&c.TrainGrace, "train-grace", c.TrainGrace, "how long a trainer that is told to end may save its work; at shutdown 15s more for storing it")
 	f.TextVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
 }
 
@@ -89,11 +91,20 @@ func (c *config) validate() error {
 	if c.Stop < 0 {
 		return fmt.Errorf("--stop-timeout: %s < 0", c.Stop)
 	}
+	if c.TrainGrace < time.Second {
+		return fmt.Errorf("--train-grace: %s < 1s", c.TrainGrace)
+	}
 	if strings.TrimSpace(c.Bucket) == "" {
 		return fmt.Errorf("--bucket is empty (LEANLOOP_BUCKET)")
 	}
 	return nil
 }
+
+// storeTime is how long a stopped worker may take to store what its trainers saved.
+const storeTime = 15 * time.Second
+
+// trainStop is how long training attempts may take at shutdown: they are told at once.
+func (c *config) trainStop() time.Duration { return c.TrainGrace + storeTime }
 
 func (c *config) has(role string) bool { return slices.Contains(c.Roles, role) }
 

@@ -53,7 +53,7 @@ func TestTheEnvironmentFillsInAndFlagsOverride(t *testing.T) {
 	require.Equal(t, "#ml", c.SlackChannel)
 
 	c = parse(t, env, "--roles", "train,data", "--listen", ":1", "--bucket", "b", "--scratch", "s", "--influx", "", "--temporal", "t:7233",
-		"--namespace", "n", "--profile", "p", "--temporal-ui", "u", "--train-slots", "2", "--data-slots", "3", "--sweep", "1s", "--stop-timeout", "0s", "--log-level", "debug")
+		"--namespace", "n", "--profile", "p", "--temporal-ui", "u", "--train-slots", "2", "--data-slots", "3", "--sweep", "1s", "--stop-timeout", "0s", "--train-grace", "4s", "--log-level", "debug")
 	require.NoError(t, c.validate())
 	require.Equal(t, []string{roleTrain, roleData}, c.Roles)
 	require.False(t, c.has(roleLifecycle))
@@ -65,6 +65,7 @@ func TestTheEnvironmentFillsInAndFlagsOverride(t *testing.T) {
 	require.Equal(t, "p", c.Temporal.Profile)
 	require.Equal(t, 2, c.TrainSlots)
 	require.Equal(t, time.Second, c.Sweep)
+	require.Equal(t, 19*time.Second, c.trainStop())
 	require.Equal(t, slog.LevelDebug, c.LogLevel)
 }
 
@@ -80,6 +81,7 @@ func TestWhatCantWorkIsRefusedByName(t *testing.T) {
 		{[]string{"--bucket", " "}, "--bucket is empty"},
 		{[]string{"--sweep", "0s"}, "--sweep: 0s"},
 		{[]string{"--stop-timeout", "-1s"}, "--stop-timeout: -1s < 0"},
+		{[]string{"--train-grace", "0s"}, "--train-grace: 0s < 1s"},
 	} {
 		require.ErrorContains(t, parse(t, nil, c.args...).validate(), c.says)
 	}

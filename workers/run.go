@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -63,11 +64,13 @@ func run(ctx context.Context, c *config, log *slog.Logger) error {
 		return err
 	}
 	defer func() { _ = server.Close() }()
+	var stopping sync.WaitGroup // all at once: a machine that is taken away doesn't wait for one after the other
+	defer stopping.Wait()
 	for _, w := range workers {
 		if err := w.Start(); err != nil {
 			return fmt.Errorf("worker: %w", err)
 		}
-		defer w.Stop()
+		defer stopping.Go(w.Stop)
 	}
 	if sweeper != nil {
 		go sweeper.Run(ctx)
@@ -117,7 +120,7 @@ func newActivities(c *config, store objectstore.Store, landing objectstore.Bucke
 		planner:   &activities.Planner{Lake: lake},
 		ingester:  &activities.Ingester{Lake: lake, Bucket: c.Bucket},
 		snapshots: &activities.Snapshots{Lake: lake},
-		trainer:   &activities.Trainer{Lake: lake, Secrets: trainerSecrets(os.LookupEnv), Supervisor: supervisor},
+		trainer:   &activities.Trainer{Lake: lake, Secrets: trainerSecrets(os.LookupEnv), Supervisor: supervisor, Grace: c.TrainGrace},
 		evaluator: &activities.Evaluator{Lake: lake},
 		registrar: &activities.Registrar{Lake: lake},
 		traffic:   &activities.Traffic{Lake: lake},
@@ -181,7 +184,7 @@ func (h *host) workers(c *config, temporal client.Client, fatal func(error)) []w
 		all = append(all, w)
 	}
 	if c.has(roleTrain) {
-		w := worker.New(temporal, workflows.QueueTrain, dataOptions(c.TrainSlots, c.Stop, fatal))
+		w := worker.New(temporal, workflows.QueueTrain, dataOptions(c.TrainSlots, c.trainStop(), fatal))
 		w.RegisterActivity(h.trainer)
 		all = append(all, w)
 	}

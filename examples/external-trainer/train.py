@@ -9,6 +9,8 @@ It shows the whole of what leanloop asks of a training program:
   as JSON in SM_HPS;
 - a line of standard output that is a JSON object with metrics is progress;
   everything else is the log;
+- what is in LEANLOOP_CHECKPOINT_DIR when an attempt is cut off (its machine was
+  taken away, say) is there again when the next one starts: it goes on from there;
 - the model goes into SM_MODEL_DIR, and exit code 0 says that it is complete.
 
 The same program runs by hand:
@@ -141,13 +143,39 @@ def log_loss(labels, scores):
     return -sum(math.log(max(1e-15, p if y else 1 - p)) for y, p in zip(labels, scores)) / len(labels)
 
 
+class Checkpoint:
+    """All that training goes on from. It is renamed into place, so that it is never seen half written."""
+
+    def __init__(self):
+        folder = os.environ.get("LEANLOOP_CHECKPOINT_DIR")  # absent when the program is run by hand
+        self.path = pathlib.Path(folder) / "state.json" if folder else None
+
+    def load(self):
+        if self.path and self.path.exists():
+            return json.loads(self.path.read_text(encoding="utf-8"))
+        return None
+
+    def save(self, **state):
+        if self.path:
+            written = self.path.with_suffix(".tmp")
+            written.write_text(json.dumps(state), encoding="utf-8")
+            written.replace(self.path)
+
+
 def train(model, rows, options, report):
-    """AdaGrad, one row at a time, in an order that only the seed decides."""
+    """AdaGrad, one row at a time, in an order that only the seed decides: an
+    attempt that goes on from a checkpoint ends with the same model."""
     shuffle = random.Random(options.seed).shuffle
     examples = [(model.encode(row), outcome(row)) for row in rows]
-    squares = [1e-8] * len(model.weights)
+    squares, done = [1e-8] * len(model.weights), 0
+    checkpoint = Checkpoint()
+    state = checkpoint.load()
+    if state:
+        model.weights, squares, done = state["weights"], state["squares"], state["epoch"]
     for epoch in range(1, options.epochs + 1):
         shuffle(examples)
+        if epoch <= done:
+            continue
         for pairs, label in examples:
             error = model.probability(pairs) - label
             for i, value in pairs:
@@ -155,6 +183,7 @@ def train(model, rows, options, report):
                 squares[i] += slope * slope
                 model.weights[i] -= options.rate * slope / math.sqrt(squares[i])
         report(epoch)
+        checkpoint.save(epoch=epoch, weights=model.weights, squares=squares)
 
 
 def main():

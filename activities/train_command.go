@@ -1,0 +1,176 @@
+package activities
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/leanloop/leanloop/internal/spec"
+	"github.com/leanloop/leanloop/internal/training"
+	"github.com/leanloop/leanloop/internal/training/checkpoint"
+)
+
+const (
+	// checkpointFolder is what checkpoints are stored below, in an attempt's own folder.
+	checkpointFolder = "checkpoints/"
+	// lastWrites is how long an attempt that has ended may store its last checkpoint and its log. A worker that stops
+	// waits for it.
+	lastWrites = 12 * time.Second
+)
+
+// trainAttempt is what one attempt works with.
+type trainAttempt struct {
+	TrainInput
+	spec   *spec.Model
+	rows   training.Input
+	dir    string // private, removed at its end
+	prefix string // of what it stores
+	heart  *heart
+
+	mu        sync.Mutex
+	progress  training.Progress
+	continued *CheckpointRef
+	saver     *checkpoint.Saver // nil: a built-in trainer
+}
+
+// report takes a step that the trainer told of.
+func (a *trainAttempt) report(p training.Progress) {
+	if a.saver != nil {
+		a.saver.Report(p.Step)
+	}
+	a.mu.Lock()
+	a.progress = p
+	a.mu.Unlock()
+	a.note()
+}
+
+// note tells by the next heartbeats where the attempt is.
+func (a *trainAttempt) note() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := TrainProgress{Step: a.progress.Step, Total: a.progress.Total, Metrics: finite(a.progress.Metrics), Continued: a.continued}
+	if a.saver != nil {
+		p.Checkpoint = refOf(a.saver.Newest())
+	}
+	a.heart.note(p)
+}
+
+func refOf(m *checkpoint.Manifest) *CheckpointRef {
+	if m == nil {
+		return nil
+	}
+	return &CheckpointRef{Token: m.Token, Sequence: m.Sequence, Step: m.Step}
+}
+
+// run trains with the built-in trainer or the model owner's command.
+func (t *Trainer) run(ctx context.Context, a *trainAttempt) (*training.Output, error) {
+	if len(a.spec.Train.Command) == 0 {
+		return training.Builtin(ctx, a.spec.Train.Builtin, a.rows, a.report)
+	}
+	env := map[string]string{}
+	for _, name := range a.spec.Train.Secrets {
+		value, ok := t.Secrets(name)
+		if !ok {
+			return nil, &training.InputError{What: "train.secrets", Observed: name + " isn't set on this worker", Limit: "set in the worker's environment, and none of its own settings"}
+		}
+		env[name] = value
+	}
+	code, err := t.code(ctx, a.spec, a.dir)
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.Create(filepath.Join(a.dir, "log.txt"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }()
+	out, runErr := t.command(ctx, a, training.CommandSpec{
+		Supervisor: t.Supervisor, Scratch: a.dir, Argv: a.spec.Train.Command, CodeDir: code, Env: env, WorkDir: filepath.Join(a.dir, "work"),
+		Params: a.spec.Train.Params, Timeout: trainLimit(a.spec), Grace: t.Grace, CPUs: a.spec.Train.Resources.CPUs,
+		GPUs: a.spec.Train.Resources.GPUs, Memory: int64(a.spec.Train.Resources.Memory), LogTo: log,
+	})
+	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
+	defer cancel()
+	if err := upload(keep, t.Lake.Store, a.prefix+"log.txt", log.Name()); err != nil && runErr == nil {
+		return nil, err
+	}
+	return out, runErr
+}
+
+// command runs the program from where an earlier attempt had come to, and keeps its checkpoints. A worker that stops, as
+// before its machine is taken away, ends it with its grace, and what it then wrote is kept too.
+func (t *Trainer) command(ctx context.Context, a *trainAttempt, s training.CommandSpec) (*training.Output, error) {
+	if err := t.resume(ctx, a, s); err != nil {
+		return nil, err
+	}
+	stopping, stop := context.WithCancel(ctx)
+	defer stop()
+	var background sync.WaitGroup
+	worker := activity.GetWorkerStopChannel(ctx)
+	background.Go(func() {
+		select {
+		case <-worker:
+			stop()
+		case <-stopping.Done():
+		}
+	})
+	looking, enough := context.WithCancel(ctx)
+	background.Go(func() { a.saver.Run(looking) })
+	out, err := training.RunCommand(stopping, s, a.rows, a.report)
+	stop()
+	enough()
+	background.Wait()
+	if err != nil {
+		keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
+		defer cancel()
+		if err := a.saver.Last(keep, training.EndedInOrder(err)); err != nil {
+			activity.GetLogger(ctx).Warn("last checkpoint not kept", "attempt", a.Token, "error", err)
+		}
+		a.note()
+		if stopped(worker) {
+			err = permanent(ErrorPreempted, fmt.Errorf("the worker was stopped: %w", err))
+		}
+	}
+	return out, err
+}
+
+// resume fills the checkpoint folder with the newest complete checkpoint of the run's other attempts, and says so.
+func (t *Trainer) resume(ctx context.Context, a *trainAttempt, s training.CommandSpec) error {
+	of := checkpoint.Origin{Run: a.Lifecycle, Snapshot: a.Snapshot, Spec: a.Spec}
+	folder := training.CheckpointFolder(s.WorkDir)
+	if err := os.MkdirAll(filepath.Dir(folder), 0o700); err != nil {
+		return err
+	}
+	from, err := checkpoint.Restore(ctx, t.Lake.Store, runPrefix(a.Model, a.Number)+"attempts/", checkpointFolder, a.Token, of, folder)
+	if err != nil {
+		return err
+	}
+	logger := activity.GetLogger(ctx)
+	for _, why := range from.Skipped {
+		logger.Warn("checkpoint skipped", "attempt", a.Token, "reason", why)
+		_, _ = fmt.Fprintln(s.LogTo, "leanloop: skipped a", why)
+	}
+	a.saver = &checkpoint.Saver{
+		Store: t.Lake.Store, Prefix: a.prefix + checkpointFolder, Dir: folder, Staging: filepath.Join(a.dir, "staging"), Origin: of,
+		Attempt: a.Attempt, Token: a.Token, Every: cmp.Or(t.CheckpointEvery, time.Second), Now: time.Now, // files' times are the machine's
+		Kept: a.note,
+		Trouble: func(err error) {
+			logger.Warn("checkpoint not kept", "attempt", a.Token, "error", err)
+		},
+	}
+	step := 0
+	if m := from.Manifest; m != nil {
+		step = m.Step
+		a.continued = refOf(m)
+		_, _ = fmt.Fprintf(s.LogTo, "leanloop: continued from step %d, a checkpoint of attempt %s\n", m.Step, m.Token)
+		a.progress.Step = m.Step
+	}
+	a.note()
+	return a.saver.Start(step)
+}
