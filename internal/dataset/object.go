@@ -66,6 +66,7 @@ type Spool struct {
 	from  io.Reader
 	dir   string
 	copy  *os.File // nil before the first Open
+	named bool     // copy still has its name
 	ended bool     // all of from is in copy
 	size  int64
 }
@@ -81,7 +82,9 @@ func (s *Spool) Open() (io.ReadCloser, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.copy = f
+		// Without its name the file goes with its last handle, however the process ends. Where a file in use can't be
+		// removed, Close does.
+		s.copy, s.named = f, os.Remove(f.Name()) != nil
 		return io.NopCloser(spooling{s}), nil
 	}
 	if !s.ended {
@@ -97,12 +100,16 @@ type openBytesAt struct{ *io.SectionReader }
 
 func (openBytesAt) Close() error { return nil }
 
-// Close removes the copy. Readers that Open gave are of no use after it.
+// Close gives the copy up. Readers that Open gave are of no use after it.
 func (s *Spool) Close() error {
 	if s.copy == nil {
 		return nil
 	}
-	return errors.Join(s.copy.Close(), os.Remove(s.copy.Name()))
+	err := s.copy.Close()
+	if s.named {
+		err = errors.Join(err, os.Remove(s.copy.Name()))
+	}
+	return err
 }
 
 // spooling reads the stream and writes what it read to the copy.

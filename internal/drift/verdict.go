@@ -27,7 +27,7 @@ func (r *Result) conclude(o Options) {
 	}
 	var reasons []string
 	if r.DatasetDrift {
-		reasons = append(reasons, fmt.Sprintf("%s > %s (%s)", observed, limit, strings.Join(drifted, ", ")))
+		reasons = append(reasons, fmt.Sprintf("%s > %s (%s)", observed, limit, first(drifted, maxNamed)))
 	}
 	if o.PSI > 0 && r.MaxPSI > o.PSI {
 		reasons = append(reasons, fmt.Sprintf("psi of %s: observed %.4g > %g", r.MaxPSIColumn, r.MaxPSI, o.PSI))
@@ -35,10 +35,21 @@ func (r *Result) conclude(o Options) {
 	if r.Alert = len(reasons) > 0; !r.Alert {
 		reasons = append(reasons, fmt.Sprintf("%s <= %s", observed, limit))
 		if o.PSI > 0 {
-			reasons = append(reasons, fmt.Sprintf("psi: observed %.4g <= %g", r.MaxPSI, o.PSI))
+			reasons = append(reasons, fmt.Sprintf("psi beyond chance: observed %.4g <= %g", r.MaxPSI, o.PSI))
 		}
 	}
 	r.Reason = strings.Join(reasons, "; ")
+}
+
+// maxNamed is how many drifted features a reason names; the columns say the rest.
+const maxNamed = 20
+
+// first are the first names of a list, and how many more there are.
+func first(names []string, most int) string {
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
 // correct adjusts the p-values of the features and lets the adjusted ones decide. The tests that decide are one family,
