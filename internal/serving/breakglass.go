@@ -3,6 +3,7 @@ package serving
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -76,6 +77,9 @@ func (s *Server) rollback(w http.ResponseWriter, req *http.Request) {
 
 func (s *Server) breakGlass(w http.ResponseWriter, req *http.Request) (RollbackAnswer, *problem) {
 	if p := s.authorize(req); p != nil {
+		if p.Status == http.StatusUnauthorized {
+			s.troubles.noteRequest("admin listener", errors.New("somebody tried to roll back without the admin token"))
+		}
 		return RollbackAnswer{}, p
 	}
 	var order RollbackOrder

@@ -105,6 +105,8 @@ func TestAWrongTokenRollsNothingBack(t *testing.T) {
 		require.Equal(t, http.StatusUnauthorized, a.status, token)
 		require.Equal(t, "Bearer", a.header.Get("WWW-Authenticate"))
 	}
+	require.Contains(t, w.admin("/healthz").raw, "without the admin token")
+	require.NotContains(t, w.admin("/healthz").raw, "wrong", "what was tried may be nearly right")
 	require.EqualValues(t, 2, w.served())
 }
 
