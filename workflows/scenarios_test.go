@@ -183,7 +183,7 @@ func scenarios() []scenario {
 				r.write(r.lifecycle(1), "", "left-over.lifecycle")
 			},
 		},
-		modelScenario(), adoptedScenario(), monitorScenario(),
+		modelScenario(), adoptedScenario(), monitorScenario(), blindScenario(),
 	}
 }
 
@@ -319,6 +319,25 @@ func monitorScenario() scenario {
 			} {
 				run := r.start("monitors/"+m.name, m.workflow, in)
 				r.write("monitors/"+m.name, run.GetRunID(), "monitors."+m.name)
+			}
+		},
+	}
+}
+
+// blindScenario is checks that fail, which people are told of.
+func blindScenario() scenario {
+	return scenario{
+		name: "blind", files: []string{"blind.drift", "blind.quality", "blind.retrain"},
+		given: func(r *recorder) {
+			r.world.cut.refuses(activities.ErrorCorrupt, "version 1: signature.json: digest")
+			r.world.quality.refuses(activities.ErrorCorrupt, "version 1: model.json: digest")
+		},
+		drive: func(r *recorder) { // of a model that isn't applied
+			in := activities.MonitorInput{Model: r.model}
+			for _, name := range []string{"drift", "quality", "retrain"} {
+				w := map[string]any{"drift": workflows.Drift, "quality": workflows.Quality, "retrain": workflows.RetrainCheck}[name]
+				run := r.start("monitors/blind-"+name, w, in)
+				r.write("monitors/blind-"+name, run.GetRunID(), "blind."+name)
 			}
 		},
 	}
