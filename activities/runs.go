@@ -90,9 +90,15 @@ func (r *Runs) Claim(ctx context.Context, in LifecycleInput) (Claimed, error) {
 	}
 }
 
-// Close stores how a run ended, once. It returns what is stored: a run that was closed before keeps its first end.
+// Close stores how a run ended, once, with what all its attempts at training cost. It returns what is stored: a run that
+// was closed before keeps its first end.
 func (r *Runs) Close(ctx context.Context, in LifecycleResult) (LifecycleResult, error) {
 	in.Reason = clip(in.Reason, maxText)
+	booked, err := spent(ctx, r.Lake.Store, in.Model, in.Number)
+	if err != nil {
+		return in, err
+	}
+	in.Cost = max(in.Cost, booked) // the result's own is of the attempt that made a model
 	if head, err := r.Lake.Ledger(in.Model).Head(ctx); err == nil {
 		in.Champion = head.State.Champion
 		if head.Seq > in.HeadSeq {

@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 	"slices"
 	"time"
@@ -89,13 +88,24 @@ func (t *Trainer) Train(ctx context.Context, in TrainInput) (TrainOutput, error)
 	return out, nil
 }
 
-func (t *Trainer) train(ctx context.Context, in TrainInput, h *heart) (TrainOutput, error) {
+func (t *Trainer) train(ctx context.Context, in TrainInput, h *heart) (out TrainOutput, err error) {
 	started := t.Lake.Now()
 	h.note(TrainProgress{})
 	m, err := t.Lake.Spec(ctx, in.Model, in.Spec)
 	if err != nil {
 		return TrainOutput{}, err
 	}
+	before, err := spent(ctx, t.Lake.Store, in.Model, in.Number)
+	if err != nil {
+		return TrainOutput{}, err
+	}
+	limit, err := attemptLimit(m, before)
+	if err != nil {
+		return TrainOutput{}, err
+	}
+	prefix := attemptsPrefix(in.Model, in.Number) + in.Token + "/"
+	stop := startMeter(ctx, t.Lake, m, in, prefix)
+	defer func() { stop(err) }()
 	rows, err := t.Lake.rowsOf(ctx, m, in.Snapshot, in.Spec, in.AsOf, func(any) {})
 	if err != nil {
 		return TrainOutput{}, err
@@ -109,12 +119,11 @@ func (t *Trainer) train(ctx context.Context, in TrainInput, h *heart) (TrainOutp
 	if err != nil {
 		return TrainOutput{}, permanent(ErrorTrainInput, err)
 	}
-	prefix := fmt.Sprintf("%sattempts/%s/", runPrefix(in.Model, in.Number), in.Token)
-	made, err := t.run(ctx, &trainAttempt{TrainInput: in, spec: m, rows: input, dir: dir, prefix: prefix, heart: h})
+	made, err := t.run(ctx, &trainAttempt{TrainInput: in, spec: m, rows: input, dir: dir, prefix: prefix, limit: limit, heart: h})
 	if err != nil {
 		return TrainOutput{}, err
 	}
-	out := TrainOutput{
+	out = TrainOutput{
 		Prefix: prefix + "output/", Metrics: finite(made.Metrics), Rounds: made.Rounds, TrainRows: input.Train.Rows,
 		NewestEvent: newestEvent(m, rows), Files: map[string]FileDigest{},
 	}

@@ -31,6 +31,7 @@ type trainAttempt struct {
 	rows   training.Input
 	dir    string // private, removed at its end
 	prefix string // of what it stores
+	limit  time.Duration
 	heart  *heart
 
 	mu        sync.Mutex
@@ -92,7 +93,7 @@ func (t *Trainer) run(ctx context.Context, a *trainAttempt) (*training.Output, e
 	defer func() { _ = log.Close() }()
 	out, runErr := t.command(ctx, a, training.CommandSpec{
 		Supervisor: t.Supervisor, Scratch: a.dir, Argv: a.spec.Train.Command, CodeDir: code, Env: env, WorkDir: filepath.Join(a.dir, "work"),
-		Params: a.spec.Train.Params, Timeout: trainLimit(a.spec), Grace: t.Grace, CPUs: a.spec.Train.Resources.CPUs,
+		Params: a.spec.Train.Params, Timeout: a.limit, Grace: t.Grace, CPUs: a.spec.Train.Resources.CPUs,
 		GPUs: a.spec.Train.Resources.GPUs, Memory: int64(a.spec.Train.Resources.Memory), LogTo: log,
 	})
 	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
@@ -147,7 +148,7 @@ func (t *Trainer) resume(ctx context.Context, a *trainAttempt, s training.Comman
 	if err := os.MkdirAll(filepath.Dir(folder), 0o700); err != nil {
 		return err
 	}
-	from, err := checkpoint.Restore(ctx, t.Lake.Store, runPrefix(a.Model, a.Number)+"attempts/", checkpointFolder, a.Token, of, folder)
+	from, err := checkpoint.Restore(ctx, t.Lake.Store, attemptsPrefix(a.Model, a.Number), checkpointFolder, a.Token, of, folder)
 	if err != nil {
 		return err
 	}
