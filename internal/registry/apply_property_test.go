@@ -124,6 +124,9 @@ func TestAnySequenceOfCommandsKeepsTheInvariants(t *testing.T) {
 		}
 	}
 	rapid.Check(t, property)
+	if testing.Short() {
+		return // a fifth of the sequences: too few to reach everything each time
+	}
 	wanted := []registry.Kind{registry.KindCanaryStarted, registry.KindCanaryWeight, registry.KindPromoted, registry.KindRolledBack}
 	for _, kind := range wanted {
 		require.Positive(t, reached[kind], "no sequence reached %s: the property says nothing", kind)

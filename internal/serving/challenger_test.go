@@ -33,8 +33,8 @@ func (s *stubborn) Score(_ []float64, rows int, out []float64) error {
 }
 
 // withStubbornChallenger gives the challenger all requests, and a scorer of the test's.
-func withStubbornChallenger(t *testing.T, does func() error) (*world, *stubborn) {
-	w := newWorld(t, func(c *serving.Config) { c.ChallengerTimeout = time.Millisecond })
+func withStubbornChallenger(t *testing.T, within time.Duration, does func() error) (*world, *stubborn) {
+	w := newWorld(t, func(c *serving.Config) { c.ChallengerTimeout = within })
 	w.promote(w.register(flights(0)))
 	w.canary(w.register(flights(1)), 1, time.Hour)
 	w.sync()
@@ -45,7 +45,7 @@ func withStubbornChallenger(t *testing.T, does func() error) (*world, *stubborn)
 
 func TestAChallengerThatHangsFallsBackWithinTheRequest(t *testing.T) {
 	release := make(chan struct{})
-	w, s := withStubbornChallenger(t, func() error { <-release; return nil })
+	w, s := withStubbornChallenger(t, time.Millisecond, func() error { <-release; return nil })
 	defer close(release)
 	for range 9 {
 		a := w.predict(goodRow)
@@ -60,7 +60,7 @@ func TestAChallengerThatHangsFallsBackWithinTheRequest(t *testing.T) {
 
 func TestAChallengerThatFailsIsTriedAgainByAndBy(t *testing.T) {
 	broken := true
-	w, s := withStubbornChallenger(t, func() error {
+	w, s := withStubbornChallenger(t, time.Minute, func() error {
 		if broken {
 			return errors.New("no")
 		}
