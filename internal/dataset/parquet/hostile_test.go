@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
@@ -104,14 +105,35 @@ func TestClaimsAreHeldAgainstTheBytesBeforeAnythingIsAllocated(t *testing.T) {
 		fault Fault
 		want  string
 	}{
-		"more rows than the limit":             {func(f *forged) { f.meta.NumRows = 1 << 40 }, TooMuch, "rows"},
-		"a negative number of rows":            {func(f *forged) { f.meta.NumRows = -1 }, Damaged, "-1 rows"},
-		"row groups of other rows":             {func(f *forged) { f.meta.NumRows = 2 }, Damaged, "row groups of 1 rows"},
-		"row groups of negative rows":          {func(f *forged) { f.meta.RowGroups[0].NumRows = -1 }, Damaged, "row groups"},
-		"row groups whose rows overflow":       {func(f *forged) { f.meta.RowGroups[0].NumRows = math.MaxInt64 }, Damaged, "row groups"},
-		"more values than rows":                {func(f *forged) { f.chunk().NumValues = 5 }, Damaged, "5 values in 1 rows"},
-		"a page of two gigabytes":              {func(f *forged) { f.header.UncompressedPageSize = math.MaxInt32 }, TooMuch, "2147483647 bytes in a page"},
-		"a page of a negative size":            {func(f *forged) { f.header.UncompressedPageSize = -1 }, Damaged, "negative size"},
+		"more rows than the limit":       {func(f *forged) { f.meta.NumRows = 1 << 40 }, TooMuch, "rows"},
+		"a negative number of rows":      {func(f *forged) { f.meta.NumRows = -1 }, Damaged, "-1 rows"},
+		"row groups of other rows":       {func(f *forged) { f.meta.NumRows = 2 }, Damaged, "row groups of 1 rows"},
+		"row groups of negative rows":    {func(f *forged) { f.meta.RowGroups[0].NumRows = -1 }, Damaged, "row groups"},
+		"row groups whose rows overflow": {func(f *forged) { f.meta.RowGroups[0].NumRows = math.MaxInt64 }, Damaged, "row groups"},
+		"more values than rows":          {func(f *forged) { f.chunk().NumValues = 5 }, Damaged, "5 values in 1 rows"},
+		"a page of two gigabytes":        {func(f *forged) { f.header.UncompressedPageSize = math.MaxInt32 }, TooMuch, "2147483647 bytes in a page"},
+		"a page of a negative size":      {func(f *forged) { f.header.UncompressedPageSize = -1 }, Damaged, "negative size"},
+		"row groups whose sum overflows to the number of rows": {func(f *forged) {
+			g := f.meta.RowGroups[0]
+			g.NumRows, g.Columns = math.MaxInt64, []format.ColumnChunk{{MetaData: *f.chunk()}}
+			g.Columns[0].MetaData.NumValues = math.MaxInt64
+			f.meta.RowGroups[0].NumRows = 3
+			f.chunk().NumValues = 3
+			f.meta.RowGroups = append(f.meta.RowGroups, g, g)
+		}, Damaged, "row groups of more than 1 rows"},
+		"a page that is shorter than it says": {func(f *forged) { f.chunk().Codec, f.body = format.Snappy, []byte("\x04\x0c1234  ") }, Damaged, "4 bytes from snappy"},
+		"a gzip page that is shorter than it says": {func(f *forged) {
+			var b bytes.Buffer
+			z := gzip.NewWriter(&b)
+			_, _ = z.Write([]byte("1234"))
+			_ = z.Close()
+			f.chunk().Codec, f.body, f.header.CompressedPageSize = format.Gzip, b.Bytes(), int32(b.Len())
+		}, Damaged, "4 bytes from gzip"},
+		"levels longer than the stored page": {func(f *forged) {
+			f.header = format.PageHeader{Type: format.DataPageV2, UncompressedPageSize: 64, CompressedPageSize: 8,
+				DataPageHeaderV2: thrift.Null[format.DataPageHeaderV2]{Valid: true, V: format.DataPageHeaderV2{NumValues: 1, NumRows: 1, DefinitionLevelsByteLength: 40}}}
+			f.chunk().Codec = format.Snappy
+		}, Damaged, "40 bytes of levels in a page of 8"},
 		"a page beyond the file":               {func(f *forged) { f.header.CompressedPageSize = 1 << 30 }, Damaged, "before the footer"},
 		"a page of more values than are left":  {func(f *forged) { f.header.DataPageHeader.V.NumValues = 9 }, Damaged, "9 values where 1 are left"},
 		"a page whose values end early":        {func(f *forged) { f.header.CompressedPageSize, f.header.UncompressedPageSize = 4, 4 }, Damaged, "end early"},
