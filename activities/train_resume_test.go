@@ -2,8 +2,10 @@ package activities
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -15,10 +17,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	sdk "go.temporal.io/sdk/activity"
-	"go.temporal.io/sdk/converter"
 
 	"github.com/leanloop/leanloop/internal/objectstore"
+	"github.com/leanloop/leanloop/internal/training"
 )
 
 // trainerSteps is how many steps the trainer of these tests makes.
@@ -155,6 +156,9 @@ func waitFor(t *testing.T, what string, is func() bool) {
 // Five times the worker is killed in the middle of an attempt. What it had stored is where the next one begins; the model
 // is that of a training which nobody disturbed.
 func TestKilledWorkersNeverTrainFromScratchTwice(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes seconds")
+	}
 	w, undisturbed := steppingWorld(t)
 	s := w.snapshot()
 	want := must(t, w.trainer().Train, w.trainInput(s)).Files[fileModel]
@@ -262,25 +266,30 @@ func TestAPreemptedAttemptHandsOverAllThatItDid(t *testing.T) {
 	require.Less(t, last, trainerSteps)
 
 	in.Attempt, in.Token = 2, "002-abcdef01"
-	var first TrainProgress
-	env = newEnvironment()
-	env.SetOnActivityHeartbeatListener(func(_ *sdk.Info, details converter.EncodedValues) {
-		var p TrainProgress
-		if details.Get(&p) == nil && p.Continued != nil && first.Continued == nil {
-			first = p
-		}
-	})
+	from := continues(t, trainer, in)
+	require.Equal(t, "001-abcdef01", from.Token)
+	require.InDelta(t, last, from.Step, 1, "the last step that had arrived when the state was written")
 	trainer.CheckpointEvery = time.Second
-	_, err = tryIn(t, env, trainer.Train, in)
+	_, err = try(t, trainer.Train, in)
 	require.NoError(t, err)
 	starts, steps, _ := startsAndSteps(t, trace)
 	require.Equal(t, []int{0, last}, starts)
 	require.Len(t, steps, trainerSteps, "no step is repeated")
-	require.Equal(t, "001-abcdef01", first.Continued.Token)
-	from := first.Continued.Step
-	require.InDelta(t, last, from, 1, "the last step that had arrived when the state was written")
 	log := w.read("runs/flights/000000000001/attempts/002-abcdef01/log.txt")
-	require.Contains(t, string(log), fmt.Sprintf("leanloop: continued from step %d, a checkpoint of attempt 001-abcdef01\n", from))
+	require.Contains(t, string(log), fmt.Sprintf("leanloop: continued from step %d, a checkpoint of attempt 001-abcdef01\n", from.Step))
+}
+
+// continues is where an attempt's heartbeats say that it goes on from.
+func continues(t *testing.T, trainer *Trainer, in TrainInput) CheckpointRef {
+	t.Helper()
+	return must(t, func(ctx context.Context, in TrainInput) (CheckpointRef, error) {
+		a := &trainAttempt{TrainInput: in, dir: t.TempDir(), prefix: "elsewhere/", heart: &heart{}}
+		err := trainer.resume(ctx, a, training.CommandSpec{WorkDir: filepath.Join(a.dir, "work"), LogTo: io.Discard})
+		if err != nil {
+			return CheckpointRef{}, err
+		}
+		return *a.heart.last.(TrainProgress).Continued, nil
+	}, in)
 }
 
 // The zombie's checkpoints and output lie below its own token; the run's commit is what the other attempt returns.
