@@ -19,6 +19,8 @@ const (
 	fileSpent = "spent.json" // what an attempt took, in its own folder
 	// bookEvery is how often a running attempt books: a worker that is killed takes with it what came after.
 	bookEvery = 30 * time.Second
+	// bookWithin is how long the last booking may take: no more, since a training's result waits for it.
+	bookWithin = 3 * time.Second
 )
 
 // AttemptCost is what one training attempt took, however it ended.
@@ -61,7 +63,7 @@ func startMeter(ctx context.Context, lake *Lake, m *spec.Model, in TrainInput, p
 	return func(err error) {
 		close(done)
 		booking.Wait()
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites/2)
+		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookWithin)
 		defer cancel()
 		ended := "it made a model"
 		if err != nil {

@@ -19,10 +19,21 @@ import (
 const (
 	// checkpointFolder is what checkpoints are stored below, in an attempt's own folder.
 	checkpointFolder = "checkpoints/"
-	// lastWrites is how long an attempt that has ended may store its last checkpoint and its log. A worker that stops
-	// waits for it.
-	lastWrites = 12 * time.Second
+	// lastWrites is how long an attempt that has ended may store its last checkpoint, and as long again its log: with the
+	// grace before, within the minute that an activity has beyond the trainer's own limit.
+	lastWrites = 24 * time.Second
+	// hastyWrites is the same where the worker stops, and waits no longer.
+	hastyWrites = 6 * time.Second
 )
+
+// lastWords is the context in which an attempt that has ended stores what it leaves, whatever ended it.
+func lastWords(ctx context.Context) (context.Context, context.CancelFunc) {
+	within := lastWrites
+	if stopped(activity.GetWorkerStopChannel(ctx)) {
+		within = hastyWrites
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), within)
+}
 
 // trainAttempt is what one attempt works with.
 type trainAttempt struct {
@@ -96,7 +107,7 @@ func (t *Trainer) run(ctx context.Context, a *trainAttempt) (*training.Output, e
 		Params: a.spec.Train.Params, Timeout: a.limit, Grace: t.Grace, CPUs: a.spec.Train.Resources.CPUs,
 		GPUs: a.spec.Train.Resources.GPUs, Memory: int64(a.spec.Train.Resources.Memory), LogTo: log,
 	})
-	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
+	keep, cancel := lastWords(ctx)
 	defer cancel()
 	if err := upload(keep, t.Lake.Store, a.prefix+"log.txt", log.Name()); err != nil && runErr == nil {
 		return nil, err
@@ -128,7 +139,7 @@ func (t *Trainer) command(ctx context.Context, a *trainAttempt, s training.Comma
 	enough()
 	background.Wait()
 	if err != nil {
-		keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
+		keep, cancel := lastWords(ctx)
 		defer cancel()
 		if err := a.saver.Last(keep, training.EndedInOrder(err)); err != nil {
 			activity.GetLogger(ctx).Warn("last checkpoint not kept", "attempt", a.Token, "error", err)

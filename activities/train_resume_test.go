@@ -292,7 +292,7 @@ func continues(t *testing.T, trainer *Trainer, in TrainInput) CheckpointRef {
 	}, in)
 }
 
-// The zombie's checkpoints and output lie below its own token; the run's commit is what the other attempt returns.
+// Another run has other rows or another spec, or was asked for in spite of being the same.
 func TestCheckpointsOfAnotherRunAreNotGoneOnWith(t *testing.T) {
 	w, trace := steppingWorld(t)
 	in := w.trainInput(w.snapshot())
