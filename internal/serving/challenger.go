@@ -85,6 +85,7 @@ type breaker struct {
 	failures int // in a row
 	rest     time.Duration
 	until    time.Time // no request before; one at a time after it, until one succeeds
+	trial    bool      // one was let through since
 }
 
 // allow says whether the challenger may be asked now.
@@ -97,7 +98,7 @@ func (b *breaker) allow(now time.Time) bool {
 	if now.Before(b.until) {
 		return false
 	}
-	b.until = now.Add(b.rest) // this one is the trial; the others wait for what comes of it
+	b.until, b.trial = now.Add(b.rest), true // this one is the trial; the others wait for what comes of it
 	return true
 }
 
@@ -106,10 +107,12 @@ func (b *breaker) note(now time.Time, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if ok {
-		b.failures, b.rest = 0, 0
+		b.failures, b.rest, b.trial = 0, 0, false
 		return
 	}
-	if b.failures++; b.failures >= failuresInRow {
+	// Requests that were under way when it opened say nothing new: they don't make the rest longer.
+	if b.failures++; b.failures == failuresInRow || b.trial {
+		b.trial = false
 		b.rest = min(max(2*b.rest, restFirst), restMost)
 		b.until = now.Add(b.rest)
 	}

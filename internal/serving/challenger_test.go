@@ -3,6 +3,7 @@ package serving_test
 import (
 	"errors"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -96,4 +97,29 @@ func TestAnErrorOfTheChallengersOwnRowsDoesntOpenItsBreaker(t *testing.T) {
 		require.Equal(t, true, w.predict(goodRow).body["fallback"])
 	}
 	require.Equal(t, "challenger", w.predict(`{"dep_delay": 20, "carrier": "UA", "wind": 3}`).body["arm"])
+}
+
+// Twenty requests under way find out at once what five would have: that is one rest, not fifteen.
+func TestRequestsThatFailTogetherAreOneReasonToRest(t *testing.T) {
+	const together = 20
+	var in, out sync.WaitGroup
+	in.Add(together)
+	broken := true
+	w, s := withStubbornChallenger(t, time.Minute, func() error {
+		if !broken {
+			return nil
+		}
+		in.Done()
+		in.Wait()
+		return errors.New("no")
+	})
+	for range together {
+		out.Go(func() { w.predict(goodRow) })
+	}
+	out.Wait()
+	require.EqualValues(t, together, s.asked.Load())
+	broken = false
+	require.Equal(t, "champion", w.predict(goodRow).body["arm"], "it rests")
+	w.clock.advance(time.Second)
+	require.Equal(t, "challenger", w.predict(goodRow).body["arm"])
 }
