@@ -126,6 +126,9 @@ func (f *follower) rollBack(ctx context.Context, order RollbackOrder) (RollbackA
 		return RollbackAnswer{}, &problem{Status: http.StatusServiceUnavailable, Code: "ledger_unreachable",
 			Message: fmt.Sprintf("model %q: nothing is served here yet, and the ledger doesn't answer: %v", f.model, err)}
 	}
+	if have := f.override.Load(); order.To == 0 && have.stored() && have.Base.standing() == base.standing() {
+		order.To = have.To.Number // the champion that there is here: another order's, which the ledger doesn't have yet
+	}
 	o := &override{Base: *base, Actor: order.Actor, Reason: order.Reason, Time: f.server.ports.Clock().UTC()}
 	answer := RollbackAnswer{Gateway: f.server.cfg.ID, Model: f.model, Champion: base.Champion.Number,
 		Challenger: base.Challenger.Number, Seq: base.Seq, Epoch: base.Epoch, Durable: true}
@@ -141,6 +144,7 @@ func (f *follower) rollBack(ctx context.Context, order RollbackOrder) (RollbackA
 	}
 	if o.To.Number == 0 && base.Challenger.Number == 0 {
 		answer.Outcome = outcomeAlready
+		f.bridge()
 		return answer, nil
 	}
 	if err == nil {
@@ -152,6 +156,7 @@ func (f *follower) rollBack(ctx context.Context, order RollbackOrder) (RollbackA
 	if isDecided(err) {
 		if head, again := f.writer.Head(asking); again == nil && fulfils(head.State, order) { // another's rollback was first
 			answer.Outcome, answer.Seq, answer.Epoch = outcomeAlready, head.Seq, head.State.Epoch
+			f.bridge()
 			return answer, nil
 		}
 		return answer, f.refuse(ctx, o, order.To, err)
@@ -167,6 +172,12 @@ func fulfils(s registry.State, order RollbackOrder) bool {
 // appended serves by the new entry at once: the challenger is out before the entry is followed.
 func (f *follower) appended(o *override, e registry.Entry, answer RollbackAnswer) RollbackAnswer {
 	o.appended = true
+	if have := f.override.Load(); have.wins(f.asked.Load()) && have.To == o.To {
+		o.version = have.version // the same was stored before, and answers here already
+	}
+	if last := f.last.Load(); last != nil && last.standing() != o.Base.standing() {
+		o.Base = *last // what is served is older than what was decided upon, and is to be left out as well
+	}
 	f.troubles.note("break-glass file", f.setOverride(o))
 	f.wakeUp()
 	answer.Outcome, answer.Seq, answer.Epoch, answer.Champion = outcomeAppended, e.Seq, e.State.Epoch, e.State.Champion
@@ -176,7 +187,7 @@ func (f *follower) appended(o *override, e registry.Entry, answer RollbackAnswer
 // overrideHere is what remains without the store: this gateway serves as ordered, from what it has on disk.
 func (f *follower) overrideHere(ctx context.Context, o *override, answer RollbackAnswer, why error) (RollbackAnswer, *problem) {
 	answer.Outcome, answer.LedgerError = outcomeStored, why.Error()
-	if have := f.override.Load(); have != nil && have.Refused == "" && !have.appended && !have.asking && have.command().Key == o.command().Key {
+	if have := f.override.Load(); have.stored() && have.command().Key == o.command().Key {
 		o = have // the same again
 	} else if o.To.Number != 0 {
 		loading, cancel := context.WithTimeout(ctx, f.server.cfg.LoadTimeout)

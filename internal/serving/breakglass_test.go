@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -452,4 +453,96 @@ func TestChallengerIsOutWhileTheLedgerIsAsked(t *testing.T) {
 	close(answer)
 	require.Equal(t, http.StatusConflict, <-done)
 	require.EqualValues(t, 2, w.served(), "the ledger doesn't allow it: as before")
+}
+
+// The ledger already has what is ordered, and this gateway hasn't read that yet.
+func TestARollbackThatIsThereAlreadyIsServedAtOnceToo(t *testing.T) {
+	w := withCanary(t, 1, withToken)
+	w.rollback()
+	a := w.breakGlass(order)
+	require.Equal(t, http.StatusOK, a.status, a.raw)
+	require.Equal(t, "already", a.body["outcome"])
+	require.EqualValues(t, 1, w.served(), "whoever was told so must be able to rely on it")
+	w.sync()
+	w.sync()
+	require.EqualValues(t, 1, w.served())
+	require.False(t, w.beat().Override)
+	require.True(t, w.confirmed(w.head().Seq))
+	w.canary(w.register(flights(2)), 1, time.Hour)
+	w.sync()
+	require.EqualValues(t, 3, w.served(), "it stands in no other challenger's way")
+}
+
+// The ledger moved to another challenger, and this gateway hasn't read that yet.
+func TestARollbackOfANewerChallengerTakesTheOlderOneOutToo(t *testing.T) {
+	w := withCanary(t, 1, withToken)
+	w.rollback()
+	w.canary(w.register(flights(2)), 1, time.Hour)
+	a := w.breakGlass(order)
+	require.Equal(t, "appended", a.body["outcome"], a.raw)
+	require.EqualValues(t, 3, a.body["challenger"])
+	require.EqualValues(t, 1, w.served())
+	w.sync()
+	require.EqualValues(t, 1, w.served())
+	require.True(t, w.confirmed(w.head().Seq))
+}
+
+// Somebody returned to a former champion; somebody else only wants the challenger out. The first order isn't undone.
+func TestAnOrderForTheChampionThereIsKeepsTheOneThatAStoredOrderReturnedTo(t *testing.T) {
+	for _, storeBack := range []bool{false, true} {
+		w := withCanary(t, 1, withToken)
+		w.promote(2)
+		w.canary(w.register(flights(2)), 1, time.Hour)
+		w.sync()
+		w.fail(everything)
+		require.Equal(t, http.StatusAccepted, w.breakGlass(`{"actor": "cli:ana", "reason": "r", "to": 1}`).status)
+		require.EqualValues(t, 1, w.served())
+		if storeBack {
+			w.fail(nil)
+		}
+		a := w.breakGlass(`{"actor": "cli:ben", "reason": "r"}`)
+		require.EqualValues(t, 1, a.body["champion"], a.raw)
+		require.EqualValues(t, 1, w.served())
+		w.fail(nil)
+		w.sync()
+		require.Equal(t, 1, w.head().State.Champion)
+		require.EqualValues(t, 1, w.served())
+		require.Empty(t, w.refusals())
+	}
+}
+
+// The ledger takes the challenger out while an order is asked about, and the new champion takes long to load: when the
+// order is refused, the challenger isn't back meanwhile.
+func TestARefusedOrderBringsNoChallengerBackThatTheLedgerTookOut(t *testing.T) {
+	slow := func(c *serving.Config) { c.BreakGlass, c.ReadTimeout = time.Minute, time.Minute }
+	w := withCanary(t, 1, withToken, slow)
+	w.rollback()
+	v := w.register(flights(2))
+	w.canary(v, 1, time.Hour)
+	w.promote(v)
+	asking, answer := make(chan struct{}), make(chan struct{})
+	loading, load := make(chan struct{}), make(chan struct{})
+	var first, fetch atomic.Bool
+	w.hang = func(_, key string) bool {
+		switch {
+		case strings.Contains(key, "/ledger/") && first.CompareAndSwap(false, true):
+			close(asking)
+			<-answer
+		case strings.Contains(key, "/artifacts/") && fetch.CompareAndSwap(false, true):
+			close(loading)
+			<-load
+		}
+		return false
+	}
+	ordered, synced := make(chan int), make(chan error)
+	go func() { ordered <- w.breakGlass(`{"actor": "cli:ana", "reason": "r", "to": 9}`).status }()
+	<-asking
+	go func() { synced <- w.server.Sync(context.Background()) }()
+	<-loading
+	close(answer)
+	require.Equal(t, http.StatusConflict, <-ordered)
+	require.EqualValues(t, 1, w.served())
+	close(load)
+	require.NoError(t, <-synced)
+	require.EqualValues(t, 3, w.served())
 }

@@ -159,13 +159,13 @@ func (f *follower) look(ctx context.Context, asked time.Time) (registry.Routing,
 // champion that the ledger names, the old one answers alone; without the challenger, the champion does.
 func (f *follower) apply(ctx context.Context, from objectstore.Store, want routingState) error {
 	s := f.server
-	old := s.route(f.model)
+	old := f.asked.Load() // what the ledger asked for, whatever wins over it meanwhile
 	f.withdraw(old, want)
 	loading, cancel := context.WithTimeout(ctx, s.cfg.LoadTimeout)
 	defer cancel()
 
-	champion, championErr := f.version(loading, from, old, want.Champion)
-	challenger, challengerErr := f.version(loading, from, old, want.Challenger)
+	champion, championErr := f.version(loading, from, want.Champion)
+	challenger, challengerErr := f.version(loading, from, want.Challenger)
 	set, specErr := s.loadSettings(loading, from, f.model, want.Spec)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -244,11 +244,11 @@ func (f *follower) withdraw(old *route, want routingState) {
 }
 
 // version gives a loaded version, the one in service if it is the same; nil for none.
-func (f *follower) version(ctx context.Context, from objectstore.Store, old *route, ref versionRef) (*version, error) {
+func (f *follower) version(ctx context.Context, from objectstore.Store, ref versionRef) (*version, error) {
 	if ref.Number == 0 {
 		return nil, nil
 	}
-	for _, r := range []*route{old, f.asked.Load()} { // the latter has what an override leaves out
+	for _, r := range []*route{f.server.route(f.model), f.asked.Load()} { // the latter has what an override leaves out
 		if r == nil {
 			continue
 		}

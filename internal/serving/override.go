@@ -50,7 +50,12 @@ const viaGateway = "gateway"
 
 // wins says whether it is served in place of a route of the ledger.
 func (o *override) wins(r *route) bool {
-	return o != nil && o.Refused == "" && r.of == o.Base.standing()
+	return o != nil && r != nil && o.Refused == "" && r.of == o.Base.standing()
+}
+
+// stored says whether it waits for the ledger.
+func (o *override) stored() bool {
+	return o != nil && o.Refused == "" && !o.appended && !o.asking
 }
 
 // over is the route that is served while o wins: what was answered by the challenger is the champion's, or all of it is
@@ -103,6 +108,20 @@ func (f *follower) withdrawWhileAsking(order RollbackOrder) (end func()) {
 	}
 }
 
+// bridge leaves the challenger out until the ledger is read, which has been found without it. Where what is served knows
+// of none, there is nothing to leave out.
+func (f *follower) bridge() {
+	f.overriding.Lock()
+	defer f.overriding.Unlock()
+	if o := f.override.Load(); o != nil && o.asking {
+		kept := *o
+		kept.asking, kept.appended = false, true
+		f.override.Store(&kept)
+		f.republish()
+	}
+	f.wakeUp()
+}
+
 // replaceOverride puts one in another's place, unless a newer order did so meanwhile.
 func (f *follower) replaceOverride(o, by *override) (bool, error) {
 	f.overriding.Lock()
@@ -145,7 +164,7 @@ func (f *follower) restoreOverride(ctx context.Context) {
 // appendOverride brings the override to the ledger. The error is why the ledger won't ever have it; nil otherwise.
 func (f *follower) appendOverride(ctx context.Context) (o *override, refused error) {
 	o = f.override.Load()
-	if o == nil || o.appended || o.asking || o.Refused != "" {
+	if !o.stored() {
 		return o, nil
 	}
 	asking, cancel := context.WithTimeout(ctx, f.server.cfg.ReadTimeout)
