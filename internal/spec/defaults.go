@@ -22,7 +22,7 @@ func Defaults() *Model {
 		Canary: Canary{
 			Steps:    []Step{{Weight: 0.1, Hold: hours(24), MinRequests: 2000}},
 			Interval: Duration(5 * time.Minute), Deadline: hours(72), OnFailure: "rollback",
-			MaxErrorRate: 0.01, MaxSlowdown: 1.5, MaxPSI: 0.5,
+			MaxErrorRate: 0.01, MaxSlowdown: 1.5,
 		},
 		Monitor: Monitor{
 			Drift: DriftMonitor{Every: hours(1), Window: days(7), MinRows: 1000, MaxDrifted: 2, PSI: 0.2,

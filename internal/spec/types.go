@@ -235,10 +235,10 @@ type Canary struct {
 	Steps        []Step   `yaml:"steps" json:"steps"`
 	Interval     Duration `yaml:"interval" json:"interval"`
 	Deadline     Duration `yaml:"deadline" json:"deadline"`
-	OnFailure    string   `yaml:"on_failure" json:"on_failure"`         // rollback
-	MaxErrorRate Percent  `yaml:"max_error_rate" json:"max_error_rate"` // the challenger's excess over the champion's error rate
-	MaxSlowdown  float64  `yaml:"max_slowdown" json:"max_slowdown"`     // challenger p99 / champion p99
-	MaxPSI       float64  `yaml:"max_psi" json:"max_psi"`               // of the challenger's predictions against the champion's; 0: not compared
+	OnFailure    string   `yaml:"on_failure" json:"on_failure"`               // rollback
+	MaxErrorRate Percent  `yaml:"max_error_rate" json:"max_error_rate"`       // the challenger's excess over the champion's error rate
+	MaxSlowdown  float64  `yaml:"max_slowdown" json:"max_slowdown"`           // challenger p99 / champion p99
+	MaxPSI       float64  `yaml:"max_psi,omitempty" json:"max_psi,omitempty"` // of the challenger's predictions against the champion's; 0: not compared
 }
 
 // Step is one weight and how long it is held.
