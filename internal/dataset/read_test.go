@@ -174,6 +174,22 @@ func TestReadRefusesWhatIsNoTable(t *testing.T) {
 	}
 }
 
+func TestADigestIsOfAllBytesOrThereIsNone(t *testing.T) {
+	text := "a,b\n" + strings.Repeat("x,1\n", 100_000)
+	for limit, whole := range map[int64]bool{1 << 10: false, 300_000: true} { // what is left behind what was read is within the second
+		_, info, _, err := Read(t.Context(), strings.NewReader(text), ReadOptions{Name: "f.csv", Limits: Limits{Bytes: limit}})
+		var format *FormatError
+		require.ErrorAs(t, err, &format)
+		require.Equal(t, RuleLimit, format.Rule)
+		want := ""
+		if whole {
+			sum := sha256.Sum256([]byte(text))
+			want = hex.EncodeToString(sum[:])
+		}
+		require.Equal(t, want, info.SHA256, "limit %d", limit)
+	}
+}
+
 func TestReadRefusesDamagedCompression(t *testing.T) {
 	packed := packGzip(t, "a,b\n"+strings.Repeat("x,1\n", 5000))
 	flipped := bytes.Clone(packed)

@@ -74,12 +74,14 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// drain hashes what is left of an object that was given up, so that a refusal can name its digest.
-func (s *source) drain(limit int64) error {
-	if _, err := io.Copy(io.Discard, io.LimitReader(s, limit)); err != nil {
-		return fmt.Errorf("read %s: after %d bytes: %w", s.name, s.bytes, err)
+// drain hashes what is left of an object that was given up, so that a refusal can name its digest. whole is false where
+// more than limit bytes are left: then the digest of what was read is nobody's.
+func (s *source) drain(limit int64) (whole bool, err error) {
+	n, err := io.Copy(io.Discard, io.LimitReader(s, limit+1))
+	if err != nil {
+		return false, fmt.Errorf("read %s: after %d bytes: %w", s.name, s.bytes, err)
 	}
-	return nil
+	return n <= limit, nil
 }
 
 // digest is the SHA-256 of the bytes read so far, hex.

@@ -66,9 +66,14 @@ func (s *textScan) finish(stored *source, err error) error {
 	s.info.SHA256 = ""
 	var format *FormatError
 	if err == nil || errors.As(err, &format) {
-		if drained := stored.drain(s.o.Limits.Bytes); drained != nil {
+		whole, drained := stored.drain(s.o.Limits.Bytes)
+		if whole {
+			s.info.SHA256 = stored.digest()
+		}
+		switch {
+		case drained != nil:
 			err = drained
-		} else if s.info.SHA256 = stored.digest(); before != "" && before != s.info.SHA256 {
+		case before != "" && before != s.info.SHA256:
 			err = fmt.Errorf("read %s: the bytes changed between two readings", s.o.Name)
 		}
 	}
