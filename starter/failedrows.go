@@ -18,13 +18,17 @@ import (
 const failedKeep = 1000
 
 // export writes the rows that break rules to where --failed-rows says. The file is read once more, each column as what
-// it holds rather than as what it should, so that a cell of a wrong type is seen.
-func (o *validateOptions) export(ctx context.Context, f *dataFile, failures []dataset.Failure) error {
+// it holds rather than as what it should, so that a cell of a wrong type is seen. A file that is no table has no rows.
+func (o *validateOptions) export(ctx context.Context, f *dataFile, s *scanned) error {
 	if o.failedRows == "" {
 		return nil
 	}
+	if s.broken != nil {
+		o.warn([]string{fmt.Sprintf("--failed-rows: %s isn't written, since %s is no table", o.failedRows, f.name)})
+		return nil
+	}
 	broken := map[int64][]string{}
-	for _, failure := range failures {
+	for _, failure := range s.report.Failures {
 		for _, row := range failure.First {
 			rule := failure.Rule
 			if failure.Column != "" {

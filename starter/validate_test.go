@@ -84,6 +84,20 @@ func TestAPipeIsValidatedLikeAFile(t *testing.T) {
 	require.Equal(t, "row,broken rules\n", string(raw), "no row breaks a rule")
 }
 
+func TestAFileThatIsNoTableHasNoFailedRows(t *testing.T) {
+	w := newSession(t)
+	dir := w.inFolder()
+	w.file(dir, "model.yaml", strings.Replace(modelYAML, "window:", contractYAML, 1))
+	header, row, _ := strings.Cut(churnCSV, "\n")
+	first, _, _ := strings.Cut(row, "\n")
+	cells := strings.Repeat("?,", strings.Count(header, ",")) + "?\n"
+	w.file(dir, "ragged.csv", header+"\n"+cells+first+",1\n")
+	require.Equal(t, exitGate, w.starter("validate", "-f", "model.yaml", "--data", "ragged.csv", "--failed-rows", "failed.csv"), w.stderr.String())
+	require.Contains(t, w.stdout.String(), "line 3:", "what is wrong is told all the same")
+	require.Contains(t, w.stderr.String(), "failed.csv isn't written")
+	require.NoFileExists(t, "failed.csv")
+}
+
 func TestFailedRowsAreBounded(t *testing.T) {
 	w := newSession(t)
 	dir := w.inFolder()

@@ -40,7 +40,7 @@ func (o *validateOptions) checkData(ctx context.Context, m *spec.Model, override
 			return nil, err
 		}
 	}
-	if err := o.export(ctx, f, s.report.Failures); err != nil {
+	if err := o.export(ctx, f, s); err != nil {
 		return nil, err
 	}
 	out := &checkedData{
