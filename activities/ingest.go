@@ -39,6 +39,8 @@ type IngestOutput struct {
 	To       time.Time         `json:"to"`
 	Failures []dataset.Failure `json:"failures,omitempty"` // that refuse it: the first of each kind, bounded
 	Warnings []dataset.Failure `json:"warnings,omitempty"` // that are only noted, bounded
+	// Unlisted is how many failures that refuse it aren't in Failures.
+	Unlisted int `json:"unlisted,omitempty"`
 	// Validation is the key of what each rule found, in the shape of Great Expectations.
 	Validation string `json:"validation,omitempty"`
 	// Page is where the same is written for people: an address, or a key where the bucket's name isn't known.
@@ -206,14 +208,18 @@ func (f *ingested) judge(report *dataset.Report, held dataset.CheckOptions, chec
 		return
 	}
 	from, to, err := checker.Events()
-	switch {
-	case err != nil:
-		f.out.Problem = err.Error()
-	case from.IsZero():
-		f.out.Problem = fmt.Sprintf("column %s: none of %d rows has an event time", column, f.out.Rows)
-	default:
+	if err == nil && !from.IsZero() {
 		f.out.From, f.out.To = from, to
+		return
 	}
+	refusal := dataset.Failure{Column: column, Rule: dataset.RuleNull, Severity: dataset.SeverityBlock, Rows: int64(f.out.Rows),
+		Observed: "no event time in any row", Limit: "event times, since data.time names the column"}
+	f.out.Problem = fmt.Sprintf("column %s: none of %d rows has an event time", column, f.out.Rows)
+	if err != nil {
+		f.out.Problem = err.Error()
+		refusal.Rule, refusal.Observed, refusal.Limit = dataset.RuleType, err.Error(), "a timestamp, since data.time names the column"
+	}
+	f.report.Failures = append(f.report.Failures, refusal) // for the page
 }
 
 // missingRoles are the columns that the spec names and the file lacks. A data set without a contract is held to its
@@ -249,6 +255,7 @@ func (f *ingested) bounded() IngestOutput {
 	out := f.out
 	out.Problem = clip(out.Problem, maxText)
 	out.Failures, out.Warnings = boundedFailures(f.failures), boundedFailures(f.warnings)
+	out.Unlisted = len(f.failures) - len(out.Failures)
 	return out
 }
 

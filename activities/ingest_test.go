@@ -210,6 +210,19 @@ func TestIngestTellsHistoryALittleOfWhateverIsInTheFile(t *testing.T) {
 	require.LessOrEqual(t, len(out.Reason), maxText)
 }
 
+func TestARefusalSaysHowManyRulesAreBroken(t *testing.T) {
+	w := newWorld(t)
+	var header, cells, more []string
+	for i := range 100 {
+		header, cells, more = append(header, fmt.Sprintf("c%d", i)), append(cells, "1"), append(more, fmt.Sprintf("{name: c%d, type: number, max: 0}", i))
+	}
+	contract := "[{name: id, type: text}, {name: at, type: timestamp}, {name: late, type: integer}, " + strings.Join(more, ", ") + "]"
+	w.apply("  window: {min_rows: 50}", "  window: {min_rows: 50}\n  contract: {columns: "+contract+"}")
+	_, out := w.ingest(w.land("wide.csv", "id,at,late,"+strings.Join(header, ",")+"\nx,2013-01-01,1,"+strings.Join(cells, ",")+"\n"))
+	require.False(t, out.Accepted)
+	require.Contains(t, out.Reason, "and 95 more", "not only of those that history has room for")
+}
+
 func TestIngestBeatsWhileTheStoreIsSlow(t *testing.T) {
 	w := newWorld(t)
 	o := w.land("2013-01.csv", flights(january, 60, 1))

@@ -41,7 +41,7 @@ func (i *Ingester) Validate(ctx context.Context, in ValidateInput) (ValidateOutp
 	index, key := i.Lake.Index(in.Model), validateKey(in.Lifecycle, f.Object)
 	why := f.Problem
 	if why == "" && len(f.Failures) > 0 {
-		why = failureText(f.Failures)
+		why = failureText(f.Failures, f.Unlisted)
 	}
 	if why == "" {
 		out, err := i.accept(ctx, m, index, key, f)
@@ -87,13 +87,14 @@ func (i *Ingester) accept(ctx context.Context, m *spec.Model, index *registry.In
 	return ValidateOutput{Accepted: true, Seq: e.Seq}, nil
 }
 
-// failureText is the first failures in words; the manifest has them all.
-func failureText(failures []dataset.Failure) string {
+// failureText is the first failures in words, and how many more there are, of which so many aren't listed; the manifest has
+// them all.
+func failureText(failures []dataset.Failure, unlisted int) string {
 	const shown = 5
 	s := ""
 	for n, f := range failures {
 		if n == shown {
-			return fmt.Sprintf("%s; and %d more", s, len(failures)-shown)
+			return fmt.Sprintf("%s; and %d more", s, len(failures)-shown+unlisted)
 		}
 		if n > 0 {
 			s += "; "

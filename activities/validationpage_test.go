@@ -14,6 +14,7 @@ func TestEveryFileThatWasReadHasAPage(t *testing.T) {
 	ingester := &Ingester{Lake: w.lake, Bucket: "leanloop"}
 	for name, c := range map[string]struct{ content, says string }{
 		"good.csv": {flights(january, 60, 1), "60"},
+		"late.csv": {"id,at,delay,carrier,late\n1,,2,AA,0\n2,,3,AA,1\n", "Refused: 1 rule broken"},
 		"cut.csv":  {strings.TrimSuffix(flights(january, 60, 1), "\n") + ",\"", "a quote that is never closed"},
 	} {
 		o := w.land(name, c.content)
