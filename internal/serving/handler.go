@@ -146,7 +146,7 @@ func (s *Server) answer(w http.ResponseWriter, req *http.Request, bare bool, do 
 	}
 	now := s.ports.Clock()
 	s.logged.add(wk, r, now)
-	s.mirror(wk, r, now)
+	s.mirror(w, wk, r, now)
 }
 
 // score answers the rows and names each answer. together keeps all rows of the request on one arm.

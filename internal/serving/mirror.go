@@ -2,6 +2,7 @@ package serving
 
 import (
 	"context"
+	"net/http"
 	"sync/atomic"
 	"time"
 )
@@ -50,10 +51,11 @@ func (s *Server) mirrored(w *work, r *route, now time.Time) bool {
 }
 
 // mirror copies the rows that the champion was given; those that fell back to it have met the challenger already.
-func (s *Server) mirror(w *work, r *route, now time.Time) {
+func (s *Server) mirror(answered http.ResponseWriter, w *work, r *route, now time.Time) {
 	if !s.mirrored(w, r, now) {
 		return
 	}
+	_ = http.NewResponseController(answered).Flush() // a small answer waits in a buffer for the handler's end
 	own := 0
 	for i := range w.rows {
 		if w.champions(r, i) {

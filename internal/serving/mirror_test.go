@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -148,4 +149,20 @@ func TestRunAsksTheMirroredChallenger(t *testing.T) {
 	require.Eventually(t, func() bool { return strings.Contains(w.admin("/metrics").raw, `outcome="answered"} 1`) }, 5*time.Second, 5*time.Millisecond)
 	cancel()
 	require.NoError(t, <-done)
+}
+
+// What is small waits in the server's buffer until the handler ends; the client mustn't wait for the copy so.
+func TestTheAnswerIsOnItsWayBeforeItsRequestIsCopied(t *testing.T) {
+	w := withMirror(t, flights(1))
+	send := func() *httptest.ResponseRecorder {
+		rec := httptest.NewRecorder()
+		w.server.Handler().ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "/predict/"+modelName, strings.NewReader(`{"features":`+goodRow+`}`)))
+		require.Equal(t, http.StatusOK, rec.Code)
+		require.NotEmpty(t, rec.Header().Get("Content-Length"), "without it, it would be sent in chunks")
+		return rec
+	}
+	require.True(t, send().Flushed)
+	w.rollback()
+	w.sync()
+	require.False(t, send().Flushed, "nothing is copied, and one write to the network is enough")
 }
