@@ -37,7 +37,7 @@ func (s *Server) askWithin(w *work, a *arm, rows int) error {
 	case <-q.done:
 		w.out[0], q.out = q.out, w.out[0]
 		err := q.err
-		if cap(q.x) <= maxKept/8 {
+		if cap(q.x) <= maxKept/8 && cap(q.out) <= maxKept/8 {
 			s.askings.Put(q)
 		}
 		return err

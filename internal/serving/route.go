@@ -3,6 +3,7 @@ package serving
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -89,6 +90,7 @@ type arm struct {
 	name    string
 	inputs  []input
 	classes [][]byte // the classes as JSON strings
+	buckets []int    // where each class counts among the arm's predictions
 	counts  *armCounters
 	metrics *armMetrics
 }
@@ -109,6 +111,7 @@ func newRoute(model string, champion, challenger *version, set settings) *route 
 	}
 	if challenger != nil {
 		r.challenger = r.newArm(timeseries.ArmChallenger, challenger)
+		r.challenger.alignClasses(r.champion)
 		r.salt = stickySalt(model, challenger.number)
 		r.least = min(r.least, len(r.challenger.inputs))
 	}
@@ -144,11 +147,26 @@ func (r *route) newArm(name string, v *version) *arm {
 		}
 		a.inputs = append(a.inputs, in)
 	}
-	for _, class := range v.model.Signature.Classes {
+	for i, class := range v.model.Signature.Classes {
 		quoted, _ := json.Marshal(class) // a string always has JSON
 		a.classes = append(a.classes, quoted)
+		a.buckets = append(a.buckets, timeseries.ClassBucket(i))
 	}
 	return a
+}
+
+// alignClasses has each class count where the champion's of the same name does, and those that the champion doesn't know
+// behind them: one new class moves the places of others in a signature, and isn't a shift of all predictions.
+func (a *arm) alignClasses(champion *arm) {
+	known := champion.model.Signature.Classes
+	next := len(known)
+	for i, class := range a.model.Signature.Classes {
+		at := slices.Index(known, class)
+		if at < 0 {
+			at, next = next, next+1
+		}
+		a.buckets[i] = timeseries.ClassBucket(at)
+	}
 }
 
 func (r *route) place(name string) int {

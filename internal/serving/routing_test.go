@@ -13,8 +13,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/registry"
 	"github.com/leanloop/leanloop/internal/serving"
+	"github.com/leanloop/leanloop/internal/spec"
+	"github.com/leanloop/leanloop/internal/timeseries"
 )
 
 func TestChampionAnswersWithItsVersionAndID(t *testing.T) {
@@ -322,4 +325,22 @@ func TestOnlyNamedModelsAreServed(t *testing.T) {
 	w.promote(w.register(flights(0)))
 	w.sync()
 	require.Equal(t, http.StatusNotFound, w.predict(goodRow).status)
+}
+
+// A challenger that learned a class more has the others in other places. That alone is no shift of its predictions.
+func TestAClassCountsInTheSameBucketForBothArms(t *testing.T) {
+	feature := func(classes int) []inference.LinearFeature {
+		return []inference.LinearFeature{{Name: "dep_delay", Kind: inference.KindNumber, Weights: make([]float64, classes)}}
+	}
+	w := newWorld(t)
+	w.promote(w.register(linearModel{task: spec.Multiclass, classes: []string{"late", "on time"}, intercept: []float64{0, 9}, features: feature(2)}))
+	w.canary(w.register(linearModel{task: spec.Multiclass, classes: []string{"cancelled", "late", "on time"}, intercept: []float64{0, 0, 9}, features: feature(3)}), 0.5, time.Hour)
+	w.sync()
+	for _, w.point = range []float64{0, 0.9} {
+		a := w.predict(`{"dep_delay": 1}`)
+		require.Equal(t, http.StatusOK, a.status, a.raw)
+		require.Equal(t, "on time", a.body["prediction"], a.raw)
+	}
+	w.sync()
+	require.Equal(t, map[string]float64{"champion/1": 1, "challenger/2": 1}, w.sums(timeseries.PredictionField(timeseries.ClassBucket(1))))
 }

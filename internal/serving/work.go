@@ -64,7 +64,8 @@ func (w *work) reset() {
 
 // reusable says whether the buffers are small enough to keep.
 func (w *work) reusable() bool {
-	return cap(w.body) <= maxKept && cap(w.answer) <= maxKept && cap(w.numbers) <= maxKept && cap(w.tail) <= maxKept && cap(w.values) <= maxKept/32 && cap(w.x) <= maxKept/8
+	return cap(w.body) <= maxKept && cap(w.answer) <= maxKept && cap(w.numbers) <= maxKept && cap(w.tail) <= maxKept && cap(w.values) <= maxKept/32 && cap(w.x) <= maxKept/8 &&
+		cap(w.out[0]) <= maxKept/8 && cap(w.out[1]) <= maxKept/8
 }
 
 // addRow makes place for one more row.
@@ -280,7 +281,7 @@ func (a *arm) bucket(scores []float64) int {
 		return timeseries.ProbabilityBucket(scores[0])
 	case spec.Multiclass:
 		class, _ := a.decide(scores)
-		return timeseries.ClassBucket(class)
+		return a.buckets[class]
 	}
 	return timeseries.ValueBucket(scores[0])
 }
