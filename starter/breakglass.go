@@ -182,6 +182,9 @@ func (g *gatewayAnswer) post(ctx context.Context, model, token string, body []by
 	if err := json.Unmarshal(raw, &answer); err != nil || answer.Outcome == "" {
 		return fmt.Errorf("it answered something else than a gateway's admin listener does: %.80q", raw)
 	}
+	if g.ID != "" && g.ID != answer.Gateway {
+		return fmt.Errorf("gateway %q answered at the address of %q, which wasn't told: give that gateway a LEANLOOP_ADMIN_ADDRESS that can be reached from here, or name it by --gateway", answer.Gateway, g.ID)
+	}
 	g.Answer = &answer
 	return nil
 }

@@ -152,3 +152,24 @@ func TestBreakGlassTokenFollowsNoRedirect(t *testing.T) {
 	require.Contains(t, out.Gateways[0].Error, "redirect")
 	require.False(t, told.Load())
 }
+
+// Two gateways on two machines both say that they are at 127.0.0.1: from here that is one and the same.
+func TestBreakGlassTakesNoGatewaysAnswerForAnothers(t *testing.T) {
+	w := newSession(t)
+	w.champion("churn", 1)
+	w.approved("churn", 2)
+	w.canary("churn", 2)
+	var down atomic.Bool
+	one := w.gateway("g1", &down)
+	down.Store(true)
+	beats, err := registry.Heartbeats(t.Context(), w.bucket)
+	require.NoError(t, err)
+	require.Equal(t, one, beats[0].Admin)
+	beats[0].ID = "g2"
+	require.NoError(t, registry.PutHeartbeat(t.Context(), w.bucket, beats[0]))
+	code, out := w.glass()
+	require.Equal(t, exitFailure, code, "g2 still has the challenger")
+	require.Equal(t, "stored", out.Gateways[0].Answer.Outcome)
+	require.Nil(t, out.Gateways[1].Answer)
+	require.Contains(t, out.Gateways[1].Error, `gateway "g1" answered at the address of "g2"`)
+}
