@@ -77,8 +77,12 @@ func newColumnCheck(rule spec.ColumnRule, at int, kind Kind, o CheckOptions) *co
 	}
 	k.bounds()
 	if len(rule.Values) > 0 {
+		allowed := make(map[string]bool, len(rule.Values))
+		for _, value := range rule.Values {
+			allowed[value] = true
+		}
 		k.test(RuleValues, "one of "+list(rule.Values, 20), func(c *Column) func(int) bool {
-			return c.valuesWhere(func(value string) bool { return !slices.Contains(rule.Values, value) })
+			return c.valuesWhere(func(value string) bool { return !allowed[value] })
 		})
 	}
 	k.pattern()

@@ -12,7 +12,13 @@ import (
 // SuiteResult is the whole report in the shape of Great Expectations: each rule of the contract as the expectation that
 // says the same, then those of the suite. o is what the rows were held to.
 func (r *Report) SuiteResult(o CheckOptions) *suite.Result {
-	t := &translator{report: r}
+	t := &translator{rows: r.Rows, failures: map[string][]Failure{}}
+	for _, f := range r.Failures {
+		t.failures[f.Column] = append(t.failures[f.Column], f)
+		if f.Rule == RuleUnexpected {
+			t.unexpected = append(t.unexpected, f)
+		}
+	}
 	if o.Contract != nil {
 		t.contract(o.Contract)
 	}
@@ -31,8 +37,10 @@ func (r *Report) SuiteResult(o CheckOptions) *suite.Result {
 
 // translator makes outcomes of a contract's rules and a report's failures.
 type translator struct {
-	report   *Report
-	outcomes []suite.Outcome
+	rows       int64
+	failures   map[string][]Failure // by column
+	unexpected []Failure            // of columns that no rule is about
+	outcomes   []suite.Outcome
 }
 
 func (t *translator) contract(c *spec.Contract) {
@@ -122,9 +130,12 @@ func (t *translator) add(column, severity, kind string, kwargs suite.Kwargs, rul
 	}
 	var unexpected int64
 	byRow := false
-	for _, f := range t.report.Failures {
-		whole := slices.Contains(rules, RuleUnexpected) && f.Rule == RuleUnexpected
-		if !slices.Contains(rules, f.Rule) || (f.Column != column && !whole) {
+	failures := t.failures[column]
+	if slices.Contains(rules, RuleUnexpected) {
+		failures = t.unexpected
+	}
+	for _, f := range failures {
+		if !slices.Contains(rules, f.Rule) {
 			continue
 		}
 		o.Success = false
@@ -137,7 +148,7 @@ func (t *translator) add(column, severity, kind string, kwargs suite.Kwargs, rul
 	}
 	switch {
 	case byRow:
-		rows, percent := t.report.Rows, 100*float64(unexpected)/float64(t.report.Rows)
+		rows, percent := t.rows, 100*float64(unexpected)/float64(t.rows)
 		o.Found.ElementCount, o.Found.UnexpectedCount, o.Found.UnexpectedPercent = &rows, &unexpected, &percent
 	case !o.Success:
 		o.Found.ObservedValue, o.Found.PartialUnexpected = fmt.Sprint(o.Found.PartialUnexpected...), nil
