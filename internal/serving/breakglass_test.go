@@ -27,8 +27,8 @@ func withToken(c *serving.Config) {
 	if err != nil {
 		panic(err)
 	}
-	c.AdminToken, c.AdminAddress, c.BreakGlass = token, "http://"+c.ID+":9090", 200*time.Millisecond
-	c.ReadTimeout = 200 * time.Millisecond
+	c.AdminToken, c.AdminAddress, c.BreakGlass = token, "http://"+c.ID+":9090", 10*time.Second
+	c.ReadTimeout = 10 * time.Second
 }
 
 // breakGlass orders a rollback by the world's gateway.
