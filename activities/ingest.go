@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -268,7 +269,8 @@ func boundedFailures(all []dataset.Failure) []dataset.Failure {
 	return out
 }
 
-// store keeps the bytes, what was found in them and their manifest; the manifest comes last.
+// store keeps the bytes, what was found in them and their manifest; the manifest comes last. Manifest and profile are those
+// of the last reading: a file that was refused is read again once the spec allows it.
 func (i *Ingester) store(ctx context.Context, f *ingested) error {
 	prefix := datasetPrefix(f.spec.Metadata.Name, f.out.SHA256)
 	stored, err := f.copy.Open()
@@ -294,7 +296,7 @@ func (i *Ingester) store(ctx context.Context, f *ingested) error {
 	if err != nil {
 		return err
 	}
-	return create(ctx, i.Lake.Store, prefix+"manifest.json", raw)
+	return i.replace(ctx, prefix+"manifest.json", raw)
 }
 
 // describe keeps what there is to say of the file: what each rule found, and of one that passed its profile and the
@@ -311,12 +313,18 @@ func (i *Ingester) describe(ctx context.Context, f *ingested, prefix string) err
 	if err != nil {
 		return err
 	}
-	if err := create(ctx, i.Lake.Store, prefix+"profile.json", raw); err != nil {
+	if err := i.replace(ctx, prefix+"profile.json", raw); err != nil {
 		return err
 	}
 	if f.contract != nil {
 		return nil
 	}
 	f.out.Contract, _, err = putJSON(ctx, i.Lake.Store, prefix+"contract-", dataset.ContractOf(f.columns))
+	return err
+}
+
+// replace writes what the last reading of a file says.
+func (i *Ingester) replace(ctx context.Context, key string, raw []byte) error {
+	_, err := i.Lake.Store.Put(ctx, key, bytes.NewReader(raw), int64(len(raw)))
 	return err
 }

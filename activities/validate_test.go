@@ -48,8 +48,11 @@ func TestARefusedFileIsTakenOnceTheSpecAllowsIt(t *testing.T) {
 	require.Contains(t, out.Reason, "column delay: max")
 	w.apply()
 	w.run++
-	_, out = w.ingest(o)
+	file, out := w.ingest(o)
 	require.True(t, out.Accepted, out.Reason)
+	var manifest fileManifest
+	require.NoError(t, getJSON(t.Context(), w.store, datasetPrefix(theModel, file.SHA256)+"manifest.json", &manifest))
+	require.Empty(t, manifest.Failures, "the manifest is of the last reading")
 }
 
 func TestAFileReadBeforeAnotherPinnedTheContractIsReadAgain(t *testing.T) {
