@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"weak"
 
 	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/spec"
@@ -16,28 +17,37 @@ import (
 // node is a piece of a JSON document; its keys are written in order, so equal documents are equal bytes.
 type node = map[string]any
 
-// apiDocument keeps the document of the newest table that was asked for: it is as long as all signatures together.
+// apiDocument keeps the document of the newest table that was asked for: it is as long as all signatures together. It
+// keeps no table, whose models would stay with it.
 type apiDocument struct {
 	mu    sync.Mutex
-	table *table
+	table weak.Pointer[table]
 	body  []byte
 }
 
 // openAPI is GET /openapi.json: what this gateway answers now, model by model, as OpenAPI 3.1.
 func (s *Server) openAPI(w http.ResponseWriter, _ *http.Request) {
-	t := s.table.Load()
+	body, err := s.apiBody(s.table.Load())
+	if err != nil {
+		s.log().Error("the OpenAPI document has no JSON", "error", err)
+		s.reject(w, true, &problem{Status: http.StatusInternalServerError, Code: "internal", Message: "the document could not be written"})
+		return
+	}
+	sendJSON(w, http.StatusOK, body)
+}
+
+// apiBody is the document of a table as bytes. Nobody is sent anything while others wait for it.
+func (s *Server) apiBody(t *table) ([]byte, error) {
 	s.api.mu.Lock()
 	defer s.api.mu.Unlock()
-	if s.api.table != t {
+	if of := weak.Make(t); s.api.table != of {
 		body, err := json.Marshal(s.describe(t))
 		if err != nil {
-			s.log().Error("the OpenAPI document has no JSON", "error", err)
-			s.reject(w, true, &problem{Status: http.StatusInternalServerError, Code: "internal", Message: "the document could not be written"})
-			return
+			return nil, err
 		}
-		s.api.table, s.api.body = t, append(body, '\n')
+		s.api.table, s.api.body = of, append(body, '\n')
 	}
-	sendJSON(w, http.StatusOK, s.api.body)
+	return s.api.body, nil
 }
 
 // describe is the document of a table.

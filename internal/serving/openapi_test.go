@@ -3,6 +3,7 @@ package serving_test
 import (
 	"bytes"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -203,4 +204,37 @@ func TestOpenAPIFollowsTheRoutes(t *testing.T) {
 	raw := w.request(http.MethodGet, "/openapi.json", "").raw
 	require.Equal(t, raw, w.request(http.MethodGet, "/openapi.json", "").raw)
 	require.Equal(t, http.StatusMethodNotAllowed, w.request(http.MethodPost, "/openapi.json", "").status)
+}
+
+// slowReader is a client that doesn't read its answer until it is told to.
+type slowReader struct {
+	*httptest.ResponseRecorder
+	writing, read chan struct{}
+}
+
+func (s slowReader) Write(b []byte) (int, error) {
+	close(s.writing)
+	<-s.read
+	return len(b), nil
+}
+
+func TestASlowReaderOfTheDocumentKeepsNobodyWaiting(t *testing.T) {
+	w := withCanary(t, 0.5)
+	slow := slowReader{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.server.Handler().ServeHTTP(slow, httptest.NewRequest(http.MethodGet, "/openapi.json", nil))
+	}()
+	<-slow.writing
+	other := make(chan int, 1)
+	go func() { other <- w.request(http.MethodGet, "/openapi.json", "").status }()
+	select {
+	case status := <-other:
+		require.Equal(t, http.StatusOK, status)
+	case <-time.After(5 * time.Second):
+		t.Error("the document waits for a client that doesn't read it")
+	}
+	close(slow.read)
+	<-done
 }
