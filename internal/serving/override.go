@@ -153,11 +153,9 @@ func (f *follower) restoreOverride(ctx context.Context) {
 		o.version, err = f.server.loadVersion(loading, offline{f.server.ports.Store}, f.model, o.To)
 	}
 	f.troubles.note("break-glass file", err)
-	if o != nil {
-		f.override.Store(o) // without its version the challenger is out at least
-		if o.Refused == "" {
-			f.noteOverride(nil)
-		}
+	// Without its version the challenger is out at least. An order that came since the start is newer than the file.
+	if o != nil && f.override.CompareAndSwap(nil, o) && o.Refused == "" {
+		f.noteOverride(nil)
 	}
 }
 
