@@ -81,31 +81,18 @@ type scanned struct {
 	options dataset.CheckOptions
 	info    dataset.Info
 	report  *dataset.Report
-	profile *profile.Profile  // nil: nobody asked for a report to draw it in
-	broken  error             // why the file is no table; in the report, too
-	beyond  []dataset.Failure // in the report, and of no rule of the contract or the suite
+	profile *profile.Profile // nil: nobody asked for a report to draw it in
+	broken  error            // why the file is no table; in the report, too
 }
 
 // fail notes a failure that no rule asked about.
-func (s *scanned) fail(f dataset.Failure) {
-	s.report.Failures, s.beyond = append(s.report.Failures, f), append(s.beyond, f)
-}
+func (s *scanned) fail(f dataset.Failure) { s.report.Failures = append(s.report.Failures, f) }
 
-// gx is the report in the shape of Great Expectations. A failure that no rule asked about is an outcome that raised.
+// gx is the report in the shape of Great Expectations.
 func (s *scanned) gx() *suite.Result {
 	r := s.report.SuiteResult(s.options)
 	if s.broken != nil { // what was never looked at was never met
 		r.Results = slices.DeleteFunc(r.Results, func(o suite.Outcome) bool { return o.Success })
-	}
-	for _, f := range s.beyond {
-		why, kwargs := f.String(), suite.Kwargs{}
-		if f.Column != "" {
-			kwargs["column"] = f.Column
-		}
-		r.Results = append(r.Results, suite.Outcome{
-			Config:    suite.Config{Type: f.Rule, Kwargs: kwargs, Meta: map[string]any{}, Severity: suite.Critical},
-			Exception: suite.Exception{Raised: true, Message: &why},
-		})
 	}
 	return suite.NewResult(r.SuiteName, r.Meta.Rows, r.Results)
 }

@@ -258,3 +258,16 @@ func TestAReportInTheShapeOfGreatExpectations(t *testing.T) {
 		"result": {"element_count": 3, "unexpected_count": 2, "unexpected_percent": 66.66666666666667, "partial_unexpected_list": ["\"-1\""], "partial_unexpected_index_list": [0, 2]},
 		"exception_info": {"raised_exception": false, "exception_message": null, "exception_traceback": null}, "meta": {}}`, string(raw))
 }
+
+func TestWhatRefusesAFileIsAmongTheResultsWhateverAskedForIt(t *testing.T) {
+	missing := Failure{Column: "late", Rule: RuleMissing, Observed: "columns a", Limit: "a column late, since data.target names it", Severity: SeverityBlock}
+	repeated := Failure{Column: "a", Rule: RuleRepeatedID, Observed: "x", Limit: "each id once", Rows: 1, Severity: SeverityWarn}
+	got := (&Report{Rows: 3, Failures: []Failure{missing, repeated}}).SuiteResult(CheckOptions{})
+	require.False(t, got.Success, "no rule of a contract or a suite asked for the target")
+	require.Len(t, got.Results, 1)
+	require.Equal(t, missing.String(), *got.Results[0].Exception.Message)
+
+	held := &spec.Contract{Columns: []spec.ColumnRule{{Name: "late", Type: "integer"}}}
+	got = (&Report{Rows: 3, Failures: []Failure{missing}}).SuiteResult(CheckOptions{Contract: held})
+	require.Equal(t, 1, got.Statistics.Unsuccessful, "what a rule asked for is told once")
+}

@@ -10,9 +10,10 @@ import (
 )
 
 // SuiteResult is the whole report in the shape of Great Expectations: each rule of the contract as the expectation that
-// says the same, then those of the suite. o is what the rows were held to.
+// says the same, then those of the suite, then what else refuses the file, as outcomes that raised. o is what the rows were
+// held to.
 func (r *Report) SuiteResult(o CheckOptions) *suite.Result {
-	t := &translator{rows: r.Rows, failures: map[string][]Failure{}}
+	t := &translator{rows: r.Rows, failures: map[string][]Failure{}, told: map[ruleOf]bool{}}
 	for _, f := range r.Failures {
 		t.failures[f.Column] = append(t.failures[f.Column], f)
 		if f.Rule == RuleUnexpected {
@@ -32,6 +33,7 @@ func (r *Report) SuiteResult(o CheckOptions) *suite.Result {
 		t.outcomes = append(t.outcomes, r.Suite.Results...)
 		name = r.Suite.SuiteName
 	}
+	t.beyond(r.Failures)
 	return suite.NewResult(name, r.Rows, t.outcomes)
 }
 
@@ -40,7 +42,31 @@ type translator struct {
 	rows       int64
 	failures   map[string][]Failure // by column
 	unexpected []Failure            // of columns that no rule is about
+	told       map[ruleOf]bool      // failures that an outcome states
 	outcomes   []suite.Outcome
+}
+
+// ruleOf is which failures are of one rule.
+type ruleOf struct{ column, rule string }
+
+// beyond adds the failures that refuse the file and that neither a rule of the contract nor the suite states: a file that is
+// no table, or lacks a column that the spec names.
+func (t *translator) beyond(failures []Failure) {
+	kinds := suite.Kinds()
+	for _, f := range failures {
+		_, ofSuite := slices.BinarySearch(kinds, f.Rule)
+		if f.Severity != SeverityBlock || ofSuite || t.told[ruleOf{f.Column, f.Rule}] {
+			continue
+		}
+		why, kwargs := f.String(), suite.Kwargs{}
+		if f.Column != "" {
+			kwargs["column"] = f.Column
+		}
+		t.outcomes = append(t.outcomes, suite.Outcome{
+			Config:    suite.Config{Type: f.Rule, Kwargs: kwargs, Meta: map[string]any{}, Severity: suite.Critical},
+			Exception: suite.Exception{Raised: true, Message: &why},
+		})
+	}
 }
 
 func (t *translator) contract(c *spec.Contract) {
@@ -139,6 +165,7 @@ func (t *translator) add(column, severity, kind string, kwargs suite.Kwargs, rul
 			continue
 		}
 		o.Success = false
+		t.told[ruleOf{f.Column, f.Rule}] = true
 		unexpected += f.Rows
 		byRow = byRow || f.Rows > 0
 		o.Found.PartialUnexpected = append(o.Found.PartialUnexpected, f.Observed)
