@@ -131,7 +131,7 @@ func canaryTable(p *page, c workflows.CanaryState) {
 	case c.State.Paused:
 		p.line("%s by %s: %s; failures still roll back, the deadline is %s", p.style.paint(toneWarn, "paused"), c.State.By, clip(c.State.Reason, 200), p.ago(c.State.Deadline))
 	default:
-		p.line("this step since %s, deadline %s, lease %s", p.ago(c.State.StepSince), p.ago(c.State.Deadline), p.ago(c.Lease))
+		p.line("this step began %s, deadline %s, lease %s", p.ago(c.State.StepSince), p.ago(c.State.Deadline), p.ago(c.Lease))
 	}
 	if len(c.State.Verdicts) == 0 {
 		return

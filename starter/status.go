@@ -90,7 +90,7 @@ func modelStatusTable(p *page, s modelStatus) {
 	p.heading("%s", s.Model)
 	champion := "none yet"
 	if s.Champion > 0 {
-		champion = fmt.Sprintf("version %d, since %s", s.Champion, p.ago(s.ChampionSince))
+		champion = fmt.Sprintf("version %d, for %s", s.Champion, span(p.now.Sub(s.ChampionSince)))
 	}
 	p.line("champion   %s", champion)
 	if s.Challenger > 0 {

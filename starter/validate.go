@@ -247,11 +247,20 @@ func failuresTable(p *page, failures []dataset.Failure) {
 		if f.Severity != dataset.SeverityBlock {
 			tone = toneWarn
 		}
-		row := []any{first(clip(f.Column, 60), "-"), f.Rule, cell{text: clip(f.Observed, 100), tone: tone}, clip(f.Limit, 60), rows, strings.Join(firstRows, " ")}
+		row := []any{first(clip(f.Column, 60), "-"), f.Rule, cell{text: clip(f.Observed, 100), tone: tone}, clip(wanted(f), 60), rows, strings.Join(firstRows, " ")}
 		if mixed {
 			row = slices.Insert(row, 0, any(cell{text: f.Severity, tone: tone}))
 		}
 		t.add(row...)
 	}
 	p.table(t)
+}
+
+// wanted is a failure's limit without the words of the expectation's own name, which stands beside it.
+func wanted(f dataset.Failure) string {
+	kind, ok := strings.CutPrefix(f.Rule, "expect_")
+	if !ok {
+		return f.Limit
+	}
+	return strings.TrimPrefix(f.Limit, strings.ReplaceAll(kind, "_", " ")+" ")
 }

@@ -134,5 +134,9 @@ func (e *ContractError) Error() string {
 	for i, f := range e.Failures {
 		lines[i] = f.String()
 	}
-	return fmt.Sprintf("%s: %d checks failed: %s", e.Name, len(e.Failures), strings.Join(lines, "; "))
+	failed := "a check failed"
+	if len(lines) != 1 {
+		failed = fmt.Sprintf("%d checks failed", len(lines))
+	}
+	return fmt.Sprintf("%s: %s: %s", e.Name, failed, strings.Join(lines, "; "))
 }

@@ -194,7 +194,11 @@ func (d *distinctSet) finish(f *Finding) error {
 	var words []string
 	if d.rule.Type != "expect_column_distinct_values_to_contain_set" {
 		o.Found.UnexpectedCount, o.Found.PartialUnexpected = &unexpected, strange.values
-		words = append(words, fmt.Sprintf("%d different values that aren't in the set %s", unexpected, show(strange.values)))
+		strangers := "1 value that isn't in the set"
+		if unexpected != 1 {
+			strangers = fmt.Sprintf("%d different values that aren't in the set", unexpected)
+		}
+		words = append(words, strangers+" "+show(strange.values))
 		f.Rows = found.Rows
 	}
 	if d.rule.Type != "expect_column_distinct_values_to_be_in_set" {
