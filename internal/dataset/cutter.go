@@ -3,6 +3,7 @@ package dataset
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -77,8 +78,25 @@ func (c *cutter) endless(beginning []byte, line int64) *FormatError {
 	return c.fail(RuleLimit, -1, fmt.Sprintf("a row of more than %d bytes", c.limits.Row), "shorter rows; is a quote left open?")
 }
 
-// names are the columns' names, of which cells is the row.
+// otherSeparator is what files are also separated by.
+type otherSeparator struct {
+	char   byte
+	called string
+}
+
+func otherSeparators() []otherSeparator {
+	return []otherSeparator{{';', "semicolons"}, {'\t', "tabs"}, {'|', "bars"}}
+}
+
+// names are the columns' names, of which cells is the row. A single name with several separators of other formats in it is
+// the header of one of those: read as one column, it would pass for a table.
 func (c *cutter) names(cells [][]byte) ([]string, *FormatError) {
+	for _, s := range otherSeparators() {
+		if len(cells) == 1 && bytes.Count(cells[0], []byte{s.char}) >= 2 {
+			return nil, c.fail(RuleHeader, -1, fmt.Sprintf("one column, %.60q", cells[0]),
+				"columns separated by commas, not by "+s.called+" (pandas: pd.read_csv(sep="+strconv.Quote(string(s.char))+"), then to_csv)")
+		}
+	}
 	header := make([]string, len(cells))
 	at := make(map[string]int, len(cells))
 	for i, cell := range cells {
