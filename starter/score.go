@@ -148,6 +148,9 @@ func (o *scoreOptions) withoutSignature(ctx context.Context, file *inference.Fil
 		}
 	}
 	table, err := o.rows(ctx, rules, out)
+	if isA[*dataset.ContractError](err) {
+		return nil, fmt.Errorf("%w; this was read without a signature.json (--signature, or the folder as --artifact), so a feature is a number unless the model file holds its categories", err)
+	}
 	if err != nil {
 		return nil, err
 	}
