@@ -171,7 +171,7 @@ func TestAStoreThatIsAwayIsAskedAgain(t *testing.T) {
 	o := w.land("2013-01.csv", flights(january, 60, 1))
 	for _, failing := range []string{"/data", "/manifest.json", "/profile.json", "/contract-", "/validation-"} {
 		w.lake.Store = objectstore.NewFaulty(w.store, func(op, key string) objectstore.Fault {
-			if op == "create" && strings.Contains(key, failing) {
+			if (op == "create" || op == "put") && strings.Contains(key, failing) {
 				return objectstore.FailBefore
 			}
 			return objectstore.NoFault
