@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/registry"
@@ -46,7 +47,7 @@ func (i *Ingester) Validate(ctx context.Context, in ValidateInput) (ValidateOutp
 	if why == "" {
 		out, err := i.accept(ctx, m, index, key, f)
 		if refused, ok := errors.AsType[*registry.Refused](err); ok {
-			why = refused.Reason
+			why = strings.TrimPrefix(refused.Reason, f.Object.URL()+" ") // the object is named before it
 		} else {
 			return out, ledgerError(err)
 		}

@@ -33,6 +33,7 @@ func TestASecondFileForAPeriodIsRefusedUnlessItSupersedes(t *testing.T) {
 	require.False(t, out.Accepted)
 	require.Contains(t, out.Reason, "s3://lake/flights/2013-01.csv covers already")
 	require.NotContains(t, out.Reason, "lifecycle/", "a reason speaks of the file, not of keys")
+	require.Equal(t, 1, strings.Count(out.Reason, "again.csv"), "the refused file is named once")
 
 	w.apply("  window: {min_rows: 50}", "  window: {min_rows: 50}\n  on_redelivery: supersede")
 	newer := w.accept("corrected.csv", flights(january, 60, 3))
