@@ -9,7 +9,7 @@ Run by itself it says how long 20 columns of 1,000,000 against 1,000,000 normal 
 """
 
 import numpy as np
-from scipy.stats import kstwo
+from scipy.special import kolmogorov
 
 
 def bins(reference, current):
@@ -55,7 +55,10 @@ class Room:
 
 
 def compare(reference, current, rooms={}):  # noqa: B006: kept from call to call on purpose
-    """ks, p_value, wasserstein, psi and js of two samples without missing values, as docs/drift.md defines them."""
+    """ks, wasserstein, psi and js of two samples without missing values, as docs/drift.md defines them.
+
+    The p-value is the limit for many values: SciPy's own (kstwo.sf) takes five times as long as all the rest.
+    """
     n, m = len(reference), len(current)
     room = rooms.get((n, m)) or rooms.setdefault((n, m), Room(n, m))
     both, values, height, gaps = room.both, room.values, room.height, room.gaps
@@ -79,7 +82,7 @@ def compare(reference, current, rooms={}):  # noqa: B006: kept from call to call
         entropy = np.nansum(p * np.log(p / middle)) + np.nansum(q * np.log(q / middle))
     return {
         "ks": float(ks),
-        "p_value": float(np.clip(kstwo.sf(ks, round(n * m / (n + m))), 0, 1)),
+        "p_value": float(kolmogorov(np.sqrt(n * m / (n + m)) * ks)),
         "wasserstein": float(area / max(np.std(x), 0.001)),
         "psi": float(np.sum((b - a) * np.log(b / a))),
         "js": float(np.sqrt(max(entropy, 0) / 2)),

@@ -39,25 +39,85 @@ func kolmogorovSurvival(n int, d float64) float64 {
 // smirnov is P(D+_n >= d) of the one-sided statistic (N. V. Smirnov 1944; Birnbaum & Tingey 1951):
 // the sum over v <= n(1-d) of d/(d+v/n) times the binomial probability of v among n at d+v/n. Twice that is the
 // two-sided probability wherever both sides can't be exceeded at once for practical purposes (Miller 1956).
+//
+// The deviance of v from its mean is convex, so the terms rise to one peak and fall: those farther from it than
+// negligible, of which many thousands together add nothing to the sum's bits, are left out. Where many are left they are
+// a smooth bell, and the trapezoidal rule with few of them gives their sum to the same bits: its error falls
+// exponentially with the square of the bell's width over the step (L. N. Trefethen & J. A. C. Weideman, "The
+// exponentially convergent trapezoidal rule", SIAM Review 56, 2014), which is e^-7000 here.
 func smirnov(n int, d float64) float64 {
 	size := float64(n)
 	sum := math.Exp(size * math.Log1p(-d))
-	for v := 1.0; v <= math.Floor(size*(1-d)) && v < size; v++ {
-		p := d + v/size
-		if p >= 1 {
-			break
-		}
-		sum += d / p * binomial(v, size, d)
+	last := min(math.Floor(size*(1-d)), size-1)
+	for last >= 1 && d+last/size >= 1 {
+		last--
 	}
-	return min(sum, 1)
+	if last < 1 {
+		return min(sum, 1)
+	}
+	peak := leastDeviance(last, size, d)
+	limit := deviance(peak, size, d) + negligible
+	near := func(v float64) bool { return deviance(v, size, d) <= limit }
+	from := edge(peak, 1, near)
+	to := edge(peak, last, near)
+	step := 1.0
+	if from > 1 && to < last && to-from >= 2*bellSteps {
+		step = math.Floor((to - from) / bellSteps)
+	}
+	bell := 0.0
+	for v := from; v <= to; v += step {
+		bell += d / (d + v/size) * binomial(v, size, deviance(v, size, d))
+	}
+	return min(sum+step*bell, 1)
 }
 
-// binomial is the binomial probability of v among n at d+v/n, for 0 < v < n, in C. Loader's saddle-point form ("Fast and
-// accurate computation of binomial probabilities", 2000): n*d is the distance of v from its mean, so nothing large is
-// subtracted from anything large.
-func binomial(v, n, d float64) float64 {
+// bellSteps is how many terms of a bell are added up, which reaches 13 of its standard deviations to either side.
+const bellSteps = 1024
+
+// edge is the last whole number on the way from one that is near to the end for which that holds.
+func edge(from, end float64, near func(float64) bool) float64 {
+	if near(end) {
+		return end
+	}
+	for math.Abs(end-from) > 1 {
+		middle := math.Floor((from + end) / 2)
+		if near(middle) {
+			from = middle
+		} else {
+			end = middle
+		}
+	}
+	return from
+}
+
+// negligible is how much farther than the nearest a term's deviance may be before it is left out: exp(-90) is 1e-39, and
+// neither the number of terms nor what stands before the exponential comes near the inverse of that.
+const negligible = 90
+
+// leastDeviance is the v from 1 to last whose deviance is the least.
+func leastDeviance(last, n, d float64) float64 {
+	low, high := 1.0, last
+	for low < high {
+		middle := math.Floor((low + high) / 2)
+		if deviance(middle, n, d) <= deviance(middle+1, n, d) {
+			high = middle
+		} else {
+			low = middle + 1
+		}
+	}
+	return low
+}
+
+// deviance is how far v is from the mean of a binomial distribution of n at d+v/n: in C. Loader's saddle-point form
+// ("Fast and accurate computation of binomial probabilities", 2000), in which n*d is the distance of v from its mean, so
+// nothing large is subtracted from anything large.
+func deviance(v, n, d float64) float64 {
 	shift := n * d
-	deviance := v*logExcess(shift/v) + (n-v)*logExcess(-shift/(n-v))
+	return v*logExcess(shift/v) + (n-v)*logExcess(-shift/(n-v))
+}
+
+// binomial is the binomial probability of v among n, for 0 < v < n, whose deviance is given.
+func binomial(v, n, deviance float64) float64 {
 	correction := stirling(n) - stirling(v) - stirling(n-v)
 	return math.Exp(correction-deviance) * math.Sqrt(n/(2*math.Pi*v*(n-v)))
 }

@@ -62,7 +62,7 @@ func TestNumbersAreSortedAsTheStandardLibrarySortsThem(t *testing.T) {
 
 // TestAnIntegralIsExact compares with rational arithmetic.
 func TestAnIntegralIsExact(t *testing.T) {
-	finite := rapid.OneOf(rapid.Float64Range(-1e3, 1e3), rapid.Float64Range(-1e-300, 1e-300), rapid.Float64Range(-1e300, 1e300), rapid.Just(0.0))
+	finite := rapid.OneOf(rapid.Float64Range(-1e3, 1e3), rapid.Float64Range(-1e-300, 1e-300), rapid.Float64Range(-1e290, 1e290), rapid.Just(0.0))
 	sum := &integral{least: binades, most: -1}
 	rapid.Check(t, func(t *rapid.T) {
 		points := rapid.SliceOfN(finite, 2, 12).Draw(t, "points")
