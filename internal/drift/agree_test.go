@@ -5,10 +5,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"math"
-	"os"
 	"os/exec"
 	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -16,29 +14,8 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"github.com/leanloop/leanloop/internal/dataset"
+	"github.com/leanloop/leanloop/internal/pythontest"
 )
-
-// python gives an interpreter that has SciPy and Evidently's tests: $LEANLOOP_PYTHON, else python3. Without one the test
-// is skipped, unless LEANLOOP_REQUIRE_ALL=1 makes that a failure.
-func python(t *testing.T) string {
-	t.Helper()
-	name := os.Getenv("LEANLOOP_PYTHON")
-	if name == "" {
-		name = "python3"
-	}
-	out, err := exec.Command(name, "testdata/agree.py", "--versions").CombinedOutput()
-	if err == nil {
-		t.Logf("%s", bytes.TrimSpace(out))
-		return name
-	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	why := lines[len(lines)-1] // of a traceback, what was wrong
-	if os.Getenv("LEANLOOP_REQUIRE_ALL") == "1" {
-		t.Fatalf("%s with NumPy, pandas, SciPy and Evidently: %v: %s (LEANLOOP_PYTHON names another interpreter)", name, err, why)
-	}
-	t.Skipf("%s lacks NumPy, pandas, SciPy or Evidently: %v: %s (LEANLOOP_PYTHON names another interpreter)", name, err, why)
-	return ""
-}
 
 // agreeCase is one line of agree.py.
 type agreeCase struct {
@@ -56,7 +33,7 @@ func TestSciPyAndEvidentlyAgreeOnRandomData(t *testing.T) {
 	if testing.Short() {
 		cases = 60
 	}
-	cmd := exec.Command(python(t), "testdata/agree.py", "20130101", strconv.Itoa(cases))
+	cmd := exec.Command(pythontest.Interpreter(t, "NumPy, pandas, SciPy and Evidently", "testdata/agree.py", "--versions"), "testdata/agree.py", "20130101", strconv.Itoa(cases))
 	var problems bytes.Buffer
 	cmd.Stderr = &problems
 	out, err := cmd.Output()

@@ -7,25 +7,17 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/leanloop/leanloop/internal/pythontest"
 )
 
 // XGBoost itself, where it is there, makes models of every objective and booster, with categories and missing values,
-// and says what it answers. LEANLOOP_PYTHON names the interpreter, else it is python3; without xgboost the test is
-// skipped, unless LEANLOOP_REQUIRE_ALL=1 makes that a failure.
+// and says what it answers.
 func TestRandomModelsAnswerAsXGBoostDoes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: it trains models")
 	}
-	python := os.Getenv("LEANLOOP_PYTHON")
-	if python == "" {
-		python = "python3"
-	}
-	if err := exec.Command(python, "-c", "import xgboost, pandas").Run(); err != nil {
-		if os.Getenv("LEANLOOP_REQUIRE_ALL") == "1" {
-			t.Fatalf("%s with xgboost: %v", python, err)
-		}
-		t.Skipf("%s has no xgboost: %v", python, err)
-	}
+	python := pythontest.Interpreter(t, "xgboost and pandas", "-c", "import xgboost, pandas")
 	seed := "1"
 	if s := os.Getenv("LEANLOOP_SEED"); s != "" {
 		seed = s

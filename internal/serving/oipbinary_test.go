@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -21,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/leanloop/leanloop/internal/inference"
+	"github.com/leanloop/leanloop/internal/pythontest"
 	"github.com/leanloop/leanloop/internal/spec"
 )
 
@@ -168,22 +168,12 @@ func TestTheChampionAnswersWhereItsVersionIsNamed(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, w.request(http.MethodGet, "/v2/models/"+modelName+"/versions/9/ready", "").status)
 }
 
-// Triton's client is one that no one here wrote. LEANLOOP_PYTHON names the interpreter that has it, else it is python3;
-// without it the test is skipped, unless LEANLOOP_REQUIRE_ALL=1 makes that a failure.
+// Triton's client is one that no one here wrote.
 func TestTritonsClientListsChecksAndInfers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short: it starts a Python")
 	}
-	python := os.Getenv("LEANLOOP_PYTHON")
-	if python == "" {
-		python = "python3"
-	}
-	if err := exec.Command(python, "-c", "import tritonclient.http").Run(); err != nil {
-		if os.Getenv("LEANLOOP_REQUIRE_ALL") == "1" {
-			t.Fatalf("%s with tritonclient[http]: %v", python, err)
-		}
-		t.Skipf("%s has no tritonclient[http]: %v", python, err)
-	}
+	python := pythontest.Interpreter(t, "tritonclient[http]", "-c", "import tritonclient.http")
 	w := champion(t, flights(0))
 	applications, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

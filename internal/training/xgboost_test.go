@@ -10,31 +10,13 @@ import (
 	"testing"
 
 	"github.com/leanloop/leanloop/internal/inference"
+	"github.com/leanloop/leanloop/internal/pythontest"
 	"github.com/leanloop/leanloop/internal/spec"
 )
 
-// python gives an interpreter that has xgboost: $LEANLOOP_PYTHON, else python3. Without one the test is skipped, unless
-// LEANLOOP_REQUIRE_ALL=1 makes that a failure.
-func python(t *testing.T) string {
-	t.Helper()
-	name := os.Getenv("LEANLOOP_PYTHON")
-	if name == "" {
-		name = "python3"
-	}
-	err := exec.Command(name, "-c", "import xgboost").Run()
-	switch {
-	case err == nil:
-		return name
-	case os.Getenv("LEANLOOP_REQUIRE_ALL") == "1":
-		t.Fatalf("%s with xgboost: %v (LEANLOOP_PYTHON names another interpreter)", name, err)
-	}
-	t.Skipf("%s has no xgboost: %v (LEANLOOP_PYTHON names another interpreter)", name, err)
-	return ""
-}
-
 // XGBoost itself loads what the built-in trees write, and gives the same answers.
 func TestXGBoostAgreesWithTheWrittenModel(t *testing.T) {
-	interpreter := python(t)
+	interpreter := pythontest.Interpreter(t, "xgboost", "-c", "import xgboost")
 	for _, task := range []spec.Task{spec.Binary, spec.Multiclass, spec.Regression} {
 		t.Run(string(task), func(t *testing.T) {
 			in := splitMade(2000, 6, task)
