@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 )
 
@@ -62,7 +63,11 @@ func RunCommand(ctx context.Context, s CommandSpec, in Input, report func(Progre
 
 // outcome runs the program and says what its end was; nil for exit code 0.
 func outcome(ctx context.Context, s CommandSpec, argv, env []string, dir string, log *programLog) error {
-	end, err := runProcess(ctx, s, argv, env, dir, log)
+	mark := checkpointVariable + "=" + layOutFolders(s.WorkDir).checkpoints
+	end, err := runProcess(ctx, s, argv, env, dir, mark, printed{
+		out: func(r io.Reader) { log.read(r, true) },
+		err: func(r io.Reader) { log.read(r, false) },
+	})
 	failure, unstarted := errors.AsType[*startFailure](err)
 	switch {
 	case unstarted:

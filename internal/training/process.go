@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"sync"
@@ -40,21 +41,24 @@ type ending struct {
 // orderly says that the program ended by itself, not by a signal: what it wrote, it finished writing.
 func (e ending) orderly() bool { return e.report.Signal == 0 && !e.report.Killed }
 
+// printed takes what a program prints, each stream to its end.
+type printed struct{ out, err func(io.Reader) }
+
 // runProcess runs argv under a supervisor until it ends, ctx ends or the spec's timeout passes. Then none of its
-// processes is left, and everything it printed was read. A program that can't be started is a *startFailure; any other
-// error is of the supervisor.
-func runProcess(ctx context.Context, s CommandSpec, argv, env []string, dir string, log *programLog) (ending, error) {
+// processes is left, and everything it printed was read. mark is an entry of env that no other run has. A program that
+// can't be started is a *startFailure; any other error is of the supervisor.
+func runProcess(ctx context.Context, s CommandSpec, argv, env []string, dir, mark string, to printed) (ending, error) {
 	p, err := startSupervisor(s, argv, env, dir)
 	if err != nil {
 		return ending{}, fmt.Errorf("supervisor: %w", err)
 	}
 	var readers sync.WaitGroup
-	readers.Go(func() { log.read(p.out, true) })
-	readers.Go(func() { log.read(p.err, false) })
+	readers.Go(func() { to.out(p.out) })
+	readers.Go(func() { to.err(p.err) })
 	end, err := p.wait(ctx, s.Timeout)
 	p.letGo()
 	if err != nil {
-		sweep(checkpointVariable + "=" + layOutFolders(s.WorkDir).checkpoints)
+		sweep(mark)
 	}
 	for _, stream := range []*os.File{p.out, p.err} {
 		if err := stream.SetReadDeadline(time.Now().Add(drainTime)); err != nil {
@@ -100,7 +104,7 @@ func startSupervisor(s CommandSpec, argv, env []string, dir string) (_ *supervis
 	if lease <= 0 {
 		lease = defaultLease
 	}
-	order, err := json.Marshal(request{Argv: argv, Dir: dir, Memory: s.Memory, Grace: grace, Lease: lease, Scratch: s.Scratch})
+	order, err := json.Marshal(request{Argv: argv, Dir: dir, Memory: s.Memory, Grace: grace, Lease: lease, Scratch: s.Scratch, Input: s.input})
 	if err != nil {
 		return nil, err
 	}

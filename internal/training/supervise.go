@@ -39,6 +39,7 @@ type request struct {
 	Grace   time.Duration `json:"grace"`
 	Lease   time.Duration `json:"lease"`             // without a beat for so long the worker counts as gone
 	Scratch string        `json:"scratch,omitempty"` // removed at the end if the worker is gone
+	Input   string        `json:"input,omitempty"`   // file that is the program's standard input; "": it has none
 }
 
 // report is how a program ended: its code or its signal, of which one is 0, or why it never started.
@@ -111,6 +112,14 @@ func (s *supervisor) run(control io.Reader) report {
 	c := exec.Command(s.Argv[0], s.Argv[1:]...)
 	c.Dir, c.Stdout, c.Stderr = s.Dir, os.Stdout, os.Stderr
 	c.SysProcAttr = ownGroup()
+	if s.Input != "" {
+		input, err := os.Open(s.Input)
+		if err != nil {
+			return report{Code: -1, Start: failureToStart(err)}
+		}
+		defer func() { _ = input.Close() }()
+		c.Stdin = input
+	}
 	s.tree = &tree{command: c, memory: s.Memory, started: make(chan error, 1), exited: make(chan struct{}), gone: make(chan struct{})}
 	go s.tree.host()
 	if err := <-s.tree.started; err != nil {

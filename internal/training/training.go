@@ -64,6 +64,8 @@ type CommandSpec struct {
 	GPUs    int
 	Memory  int64     // bytes of private writable memory of each process, on Linux only; 0: unbounded
 	LogTo   io.Writer // what the program prints that isn't progress; nil: dropped. It is written from one goroutine at a time
+
+	input string // file that the program reads as its standard input; "": it has none
 }
 
 // Builtin trains with the built-in trainer of that name. report may be nil; it is called from the same goroutine.
