@@ -64,7 +64,7 @@ func TestAnyTwoTablesGiveAnAnswerThatAgreesWithItself(t *testing.T) {
 		seen := map[string]int{}
 		for _, row := range got.Columns {
 			seen[row.Name+" "+row.Method]++
-			byChance := row.ByChance && (row.Method == "js" || row.Method == "psi")
+			byChance := row.StatisticByChance
 			if !row.Beside && (row.Drifted && !byChance || row.Missing != nil && row.Missing.Drifted) {
 				drifted[row.Name] = true
 			}

@@ -51,12 +51,13 @@ type driftRow struct {
 	MissingReference *float64 `json:"missing_reference"`
 	MissingCurrent   *float64 `json:"missing_current"`
 
-	PAdjusted *float64           `json:"p_adjusted,omitempty"`
-	Beside    bool               `json:"beside,omitempty"` // --method all: another row of the column decides
-	PSI       *float64           `json:"psi"`
-	ByChance  bool               `json:"by_chance,omitempty"`
-	Missing   *drift.MissingTest `json:"missing,omitempty"`
-	Problem   string             `json:"problem,omitempty"`
+	PAdjusted         *float64           `json:"p_adjusted,omitempty"`
+	Beside            bool               `json:"beside,omitempty"` // --method all: another row of the column decides
+	PSI               *float64           `json:"psi"`
+	ByChance          bool               `json:"by_chance,omitempty"`
+	StatisticByChance bool               `json:"statistic_by_chance,omitempty"`
+	Missing           *drift.MissingTest `json:"missing,omitempty"`
+	Problem           string             `json:"problem,omitempty"`
 }
 
 func newDriftView(r drift.Result, ref, cur sideFile, c *choice) driftView {
@@ -83,7 +84,7 @@ func driftRows(columns []drift.ColumnResult) []driftRow {
 		row := driftRow{
 			Name: c.Name, Type: c.Type, Method: c.Method, Drifted: c.Drifted, PAdjusted: c.PAdjusted, Beside: c.Beside,
 			MissingReference: finite(c.MissingReference), MissingCurrent: finite(c.MissingCurrent),
-			ByChance: c.ByChance, Problem: c.Problem,
+			ByChance: c.ByChance, StatisticByChance: c.StatisticByChance, Problem: c.Problem,
 		}
 		if c.Method == "" { // nothing to compare: all that is left is that values are missing
 			row.Drifted = c.Missing.Drifted
@@ -219,7 +220,7 @@ func verdictOf(row driftRow) cell {
 	tone := toneDim
 	if row.Drifted {
 		words, tone = append(words, "yes"), toneBad
-		if row.ByChance && (row.Method == drift.MethodJS || row.Method == drift.MethodPSI) {
+		if row.StatisticByChance {
 			words, tone = []string{"by chance"}, toneWarn
 		}
 	}

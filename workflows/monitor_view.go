@@ -43,14 +43,14 @@ func renderDrift(o activities.DriftOutput) string {
 // driftMarks are what is to be said of a column.
 func driftMarks(c drift.ColumnResult) []string {
 	var out []string
-	if c.Drifted {
+	switch {
+	case c.StatisticByChance:
+		out = append(out, "by chance")
+	case c.Drifted:
 		out = append(out, "drifted")
 	}
 	if c.Missing.Drifted {
 		out = append(out, fmt.Sprintf("missing %.1f %%, was %.1f %%", 100*c.MissingCurrent, 100*c.MissingReference))
-	}
-	if c.ByChance {
-		out = append(out, "by chance")
 	}
 	if c.Problem != "" {
 		out = append(out, c.Problem)

@@ -26,11 +26,11 @@ func TestDriftsDetailsSayWhatMovedWhereTheReportIsAndWhatToDo(t *testing.T) {
 			{Name: "delay", Method: drift.MethodJS, Statistic: 0.2, PSI: 0.4, Drifted: true},
 			{Name: "carrier", Problem: "no current values", MissingReference: 0.01, MissingCurrent: 1, Missing: drift.MissingTest{Drifted: true}},
 		},
-		Extra: []drift.ColumnResult{{Name: "prediction", Method: drift.MethodWasserstein, Statistic: 0.05, ByChance: true}},
+		Extra: []drift.ColumnResult{{Name: "prediction", Method: drift.MethodWasserstein, Statistic: 0.15, Drifted: true, StatisticByChance: true}},
 	}
 	wantDetails(t, renderDrift(o), "### 1 feature(s) drifted, largest PSI 0.400", "5000 rows since 2013-06-01 12:00:00 against version 3", `delay\|x`,
 		"Report: `s3://lake/monitor/flights/drift/x.html`", "What to do now: see whether the world changed", "starter submit flights",
-		"| delay | js | 0.2000 | 0.4000 | drifted |", "missing 100.0 %, was 1.0 %, no current values", "| prediction | wasserstein | 0.0500 | 0.0000 | by chance, not counted |",
+		"| delay | js | 0.2000 | 0.4000 | drifted |", "missing 100.0 %, was 1.0 %, no current values", "| prediction | wasserstein | 0.1500 | 0.0000 | by chance, not counted |",
 		"- target not compared: 3 of 5000")
 	o.Alert = false
 	if strings.Contains(renderDrift(o), "What to do now") {

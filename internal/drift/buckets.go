@@ -153,6 +153,18 @@ func (b *buckets) wasserstein() (distance, bound float64) {
 	return min(area/unit, math.MaxFloat64), min(bound/unit, math.MaxFloat64)
 }
 
+func (b *buckets) byChance() bool {
+	runs, below := b.ref.Buckets(), int64(0)
+	spans := spansOf(int(b.ref.Count), func(rank int) float64 { // ascending
+		for below+runs[0].Count <= int64(rank) {
+			below, runs = below+runs[0].Count, runs[1:]
+		}
+		return middle(runs[0])
+	})
+	area, _ := b.area(1)
+	return distanceByChance(spans, float64(b.ref.Count), float64(b.cur.Count), area)
+}
+
 // area is the integral of the absolute difference of the distribution functions of the numbers over largest.
 func (b *buckets) area(largest float64) (area, bound float64) {
 	var difference int64

@@ -26,6 +26,8 @@ type digest struct {
 	// runs are the distinct values, where they are at most maxValueBins.
 	runs []run
 	p, q []float64 // the shares of the bins
+	// spans are the reference's, where the distance may have to be held against chance.
+	spans []span
 }
 
 // run is a value and how often it occurs on either side.
@@ -59,6 +61,10 @@ func (d *digest) ks() (statistic, p, bound float64) {
 
 func (d *digest) wasserstein() (distance, bound float64) {
 	return min(d.area/max(d.unit, minDeviation), math.MaxFloat64), 0
+}
+
+func (d *digest) byChance() bool {
+	return distanceByChance(d.spans, float64(d.n), float64(d.m), d.area)
 }
 
 // digester makes digests, one after the other, in memory that it keeps.
@@ -114,6 +120,9 @@ func (g *digester) digest(ref, cur []float64) (d *digest, ok bool) {
 		return nil, false
 	}
 	g.out.unit = g.deviation(low, high)
+	if distance, _ := g.out.wasserstein(); distance >= DistanceLimit {
+		g.out.spans = spansOf(g.ref.size, g.value)
+	}
 	g.bin()
 	out := g.out
 	return &out, true
@@ -173,7 +182,7 @@ func (g *digester) form(b int, difference, most int64) form {
 	return skipped
 }
 
-// rank notes the ranks that the reference's quantiles need, and has the buckets between two neighbouring ones sorted, in
+// rank notes the ranks that the reference's quantiles and spans need, and has the buckets between two neighbouring ones sorted, in
 // which an edge may be.
 func (g *digester) rank() {
 	g.ranks = append(g.ranks[:0], 0)
@@ -181,7 +190,7 @@ func (g *digester) rank() {
 		low := int(float64(float64(g.ref.size-1) * (float64(i) * (1.0 / quantileBins))))
 		g.ranks = append(g.ranks, low, min(low+1, g.ref.size-1))
 	}
-	g.ranks = append(g.ranks, g.ref.size-1)
+	g.ranks = append(g.ranks, spanRanks(g.ref.size)...)
 	slices.Sort(g.ranks)
 	g.ranks = slices.Compact(g.ranks)
 	b, previous := 0, -2
@@ -293,12 +302,15 @@ func (g *digester) skip(b int) {
 	g.seen = maxValueBins + 1
 }
 
+// value is the reference's at one of the ranks.
+func (g *digester) value(rank int) float64 {
+	at, _ := slices.BinarySearch(g.ranks, rank)
+	return valueOf(g.at[at])
+}
+
 // quantile is the reference's at i of quantileBins.
 func (g *digester) quantile(i int) float64 {
-	return quantileOf(g.ref.size, float64(i)*(1.0/quantileBins), func(rank int) float64 {
-		at, _ := slices.BinarySearch(g.ranks, rank)
-		return valueOf(g.at[at])
-	})
+	return quantileOf(g.ref.size, float64(i)*(1.0/quantileBins), g.value)
 }
 
 // deviation is the reference's standard deviation. Squares are summed in whole numbers, of distances from the median in

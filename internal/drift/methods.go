@@ -16,6 +16,9 @@ type numbers interface {
 	// ks and wasserstein are the statistics; the true one is at most bound away.
 	ks() (statistic, p, bound float64)
 	wasserstein() (statistic, bound float64)
+	// byChance is whether the distance of wasserstein is no more than two samples of the reference's distribution often
+	// have. It is asked of distances from DistanceLimit on.
+	byChance() bool
 }
 
 // evidence is what the methods see of one column: both sides' values, and how many are missing.
@@ -180,9 +183,12 @@ func (e evidence) apply(c *ColumnResult, method string, o Options) {
 		statistic, bound := e.numbers.wasserstein()
 		c.byDistance(method, statistic, DistanceLimit)
 		c.bounded(bound)
+		c.StatisticByChance = c.Drifted && e.numbers.byChance()
 	case MethodPSI:
 		c.byDistance(method, c.PSI, o.psiLimit())
+		c.StatisticByChance = c.Drifted && c.ByChance
 	case MethodJS:
+		defer func() { c.StatisticByChance = c.Drifted && c.ByChance }()
 		if e.numeric && e.numbers.few() > FewValues {
 			c.byDistance(method, jsOf(e.numbers.shares()), DistanceLimit)
 			return

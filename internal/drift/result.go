@@ -25,6 +25,10 @@ type ColumnResult struct {
 	// ByChance is whether PSI and the Jensen-Shannon distance are no larger than those of two samples of one
 	// distribution often are: many bins and few rows. Then neither counts towards an alert.
 	ByChance bool `json:"by_chance,omitempty"`
+	// StatisticByChance is whether the column's own distance is over its threshold, and no larger than that of two
+	// samples of one distribution often is. Then it counts as drifted nowhere: few rows. Tests with p-values have their
+	// own measure of chance.
+	StatisticByChance bool `json:"statistic_by_chance,omitempty"`
 	// MissingReference and MissingCurrent are the shares of rows without a value. They are left out of the test above
 	// and are a test of their own: Missing.
 	MissingReference float64     `json:"missing_reference"`
@@ -91,5 +95,5 @@ func (r Result) DriftedNames() []string {
 
 // counts reports whether the column is one of those that drifted.
 func (c ColumnResult) counts() bool {
-	return !c.Beside && (c.Missing.Drifted || (c.Drifted && !(c.ByChance && (c.Method == MethodJS || c.Method == MethodPSI))))
+	return !c.Beside && (c.Missing.Drifted || (c.Drifted && !c.StatisticByChance))
 }

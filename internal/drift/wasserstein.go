@@ -25,6 +25,11 @@ func (p pair) wasserstein() (distance, bound float64) {
 	return min(p.area/max(unit, minDeviation), math.MaxFloat64), 0
 }
 
+func (p pair) byChance() bool {
+	spans := spansOf(len(p.ref), func(rank int) float64 { return p.ref[rank] })
+	return distanceByChance(spans, float64(len(p.ref)), float64(len(p.cur)), p.area)
+}
+
 // huge is the distance of values whose differences or squares are beyond the largest float: of the same values as
 // shares of the largest one, since the quotient has no unit. It never exceeds the largest float.
 func (p pair) huge() float64 {

@@ -100,7 +100,7 @@ func deciding(c drift.ColumnResult) *float64 {
 
 // chipOf is a column's verdict in a word.
 func chipOf(c drift.ColumnResult) chip {
-	chance := c.Drifted && c.ByChance && (c.Method == drift.MethodJS || c.Method == drift.MethodPSI)
+	chance := c.StatisticByChance
 	switch {
 	case c.Drifted && c.Missing.Drifted && !chance:
 		return chip{bad, "Drifted, and gaps"}
@@ -129,8 +129,8 @@ func (d DriftPage) say(c drift.ColumnResult) []string {
 			out[len(out)-1] += " " + more
 		}
 	}
-	if c.Drifted && c.ByChance && (c.Method == drift.MethodJS || c.Method == drift.MethodPSI) {
-		out = append(out, "With so many different values in so few rows two samples of the same data often differ as much: it isn't counted.")
+	if c.StatisticByChance {
+		out = append(out, "In so few rows two samples of the same data often differ as much: it isn't counted.")
 	}
 	if c.Problem != "" {
 		out = append(out, "Note: "+clipped(c.Problem, longText).Text+".")

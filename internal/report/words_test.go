@@ -36,8 +36,8 @@ func TestADriftedColumnIsToldInASentence(t *testing.T) {
 			"Missing values went from 0\u00a0% to 3.1\u00a0% of the rows.", "Gaps"},
 		{"gaps and values", drift.ColumnResult{Method: drift.MethodJS, Statistic: 0.2, Threshold: 0.1, Drifted: true, Missing: drift.MissingTest{Drifted: true}, MissingCurrent: 0.5},
 			"Missing values went from 0\u00a0% to 50.0\u00a0% of the rows. The distributions are 0.2 apart, of at most 0.83 (limit 0.1).", "Drifted, and gaps"},
-		{"chance", drift.ColumnResult{Method: drift.MethodPSI, Statistic: 0.5, Threshold: 0.2, Drifted: true, ByChance: true},
-			"The stability index is 0.5 (limit 0.2). With so many different values in so few rows two samples of the same data often differ as much: it isn't counted.", "Chance"},
+		{"chance", drift.ColumnResult{Method: drift.MethodPSI, Statistic: 0.5, Threshold: 0.2, Drifted: true, ByChance: true, StatisticByChance: true},
+			"The stability index is 0.5 (limit 0.2). In so few rows two samples of the same data often differ as much: it isn't counted.", "Chance"},
 		{"no method", drift.ColumnResult{Problem: "no current values"}, "Note: no current values.", "Not compared"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -117,7 +117,7 @@ func TestTheVerdictOnAWindow(t *testing.T) {
 		{"drift without alert", DriftPage{Result: drift.Result{Drifted: 1, Features: 3}}, warn, "No alert: 1 of 3 columns drifted"},
 		{"nothing", DriftPage{Result: drift.Result{Features: 3}}, good, "No drift: no column moved beyond its limit"},
 		{"too few rows", DriftPage{Result: drift.Result{Inconclusive: true}}, unknown, "Too few rows to tell"},
-		{"chance", DriftPage{Result: drift.Result{Features: 1, Columns: []drift.ColumnResult{{Name: "a", Method: drift.MethodJS, Drifted: true, ByChance: true}}}},
+		{"chance", DriftPage{Result: drift.Result{Features: 1, Columns: []drift.ColumnResult{{Name: "a", Method: drift.MethodJS, Drifted: true, ByChance: true, StatisticByChance: true}}}},
 			good, "No drift: no column moved further than chance explains"},
 		{"nothing that can be compared", DriftPage{Result: drift.Result{Features: 1, Columns: []drift.ColumnResult{{Name: "a"}}}}, unknown, "No column could be compared"},
 		{"what isn't counted", DriftPage{Result: drift.Result{Features: 1, Columns: []drift.ColumnResult{{Name: "a", Method: drift.MethodJS}},
