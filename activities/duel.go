@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,7 +36,7 @@ type evaluated struct {
 }
 
 // score predicts the judged rows with both models and computes the metrics.
-func (d *evaluated) score(judged []int, s *EvaluateSummary) error {
+func (d *evaluated) score(ctx context.Context, judged []int, s *EvaluateSummary) error {
 	d.rows = d.table.Select(judged)
 	d.classes = len(d.challenger.Signature.Classes)
 	s.Metrics = evaluation.Values{}
@@ -47,12 +48,12 @@ func (d *evaluated) score(judged []int, s *EvaluateSummary) error {
 	if d.y, err = d.challenger.Signature.Targets(d.rows); err != nil {
 		return err
 	}
-	if d.p, err = d.challenger.PredictTable(d.rows); err != nil {
+	if d.p, err = d.challenger.PredictTable(ctx, d.rows); err != nil {
 		return err
 	}
 	sig := d.challenger.Signature
 	s.Metrics = evaluation.Metrics(d.spec.Task, d.classes, d.y, d.p, sig.Threshold)
-	for name, v := range d.latency() {
+	for name, v := range d.latency(ctx) {
 		s.Metrics[name] = v
 	}
 	if d.champion == nil || !d.common {
@@ -62,7 +63,7 @@ func (d *evaluated) score(judged []int, s *EvaluateSummary) error {
 		s.Unscorable = clip(fmt.Sprintf("version %d predicts classes %q, the challenger %q", s.Champion, d.champion.Signature.Classes, sig.Classes), maxText)
 		return nil
 	}
-	if d.old, err = d.champion.PredictTable(d.rows); err != nil {
+	if d.old, err = d.champion.PredictTable(ctx, d.rows); err != nil {
 		d.old, s.Unscorable = nil, clip(fmt.Sprintf("version %d can't score these rows: %v", s.Champion, err), maxText)
 		return nil
 	}
@@ -90,7 +91,7 @@ func (d *evaluated) files() (map[string]any, error) {
 }
 
 // latency measures single rows, one after the other, as the gateway scores them.
-func (d *evaluated) latency() evaluation.Values {
+func (d *evaluated) latency(ctx context.Context) evaluation.Values {
 	x, err := d.challenger.EncodeTable(d.rows)
 	if err != nil {
 		return nil
@@ -100,7 +101,7 @@ func (d *evaluated) latency() evaluation.Values {
 	for i := range latencyWarmup + latencySamples {
 		row := x[(i%d.rows.Rows)*width:][:width]
 		began := d.now()
-		if err := d.challenger.Scorer.Score(row, 1, out); err != nil {
+		if err := d.challenger.Score(ctx, row, 1, out); err != nil {
 			return nil
 		}
 		if i >= latencyWarmup {

@@ -31,7 +31,7 @@ func (m *Monitors) estimate(ctx context.Context, w watched, logged predictions.W
 		out.NoEstimate = why
 		return err
 	}
-	p, err := scorer.PredictTable(logged.Features)
+	p, err := scorer.PredictTable(ctx, logged.Features)
 	if err != nil {
 		return permanent(ErrorData, err)
 	}

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -53,7 +54,7 @@ type Evaluator struct {
 
 // Evaluate scores the test rows that neither the champion nor the challenger was trained on with both, in this run, and
 // judges the gates. A stored metric of the champion never decides.
-func (e *Evaluator) Evaluate(ctx context.Context, in EvaluateInput) (EvaluateOutput, error) {
+func (e *Evaluator) Evaluate(ctx context.Context, in EvaluateInput) (_ EvaluateOutput, err error) {
 	m, err := e.Lake.Spec(ctx, in.Model, in.Spec)
 	if err != nil {
 		return EvaluateOutput{}, err
@@ -68,6 +69,7 @@ func (e *Evaluator) Evaluate(ctx context.Context, in EvaluateInput) (EvaluateOut
 	if err != nil {
 		return EvaluateOutput{}, err
 	}
+	defer closeModel(&err, challenger)
 	head, err := e.Lake.Ledger(in.Model).Head(ctx)
 	if err != nil {
 		return EvaluateOutput{}, ledgerError(err)
@@ -77,6 +79,7 @@ func (e *Evaluator) Evaluate(ctx context.Context, in EvaluateInput) (EvaluateOut
 	if err != nil {
 		return EvaluateOutput{}, err
 	}
+	defer closeModel(&err, champion)
 	duel := evaluated{spec: m, table: rows.Prepared.Table, challenger: challenger, champion: champion, now: e.Lake.Now}
 	// Both are scored on rows that neither was trained on. Where too few are left for a comparison, the challenger's own
 	// test rows still tell whether its absolute gates hold.
@@ -87,7 +90,7 @@ func (e *Evaluator) Evaluate(ctx context.Context, in EvaluateInput) (EvaluateOut
 		judged = dataset.JudgeRows(rows.Prepared, rows.Parts.Test, trained)
 	}
 	s.ScoredRows = len(judged)
-	if err := duel.score(judged, &s); err != nil {
+	if err := duel.score(ctx, judged, &s); err != nil {
 		return EvaluateOutput{}, permanent(ErrorData, err)
 	}
 	if err := duel.judge(&s); err != nil {
@@ -111,27 +114,45 @@ func (e *Evaluator) Evaluate(ctx context.Context, in EvaluateInput) (EvaluateOut
 
 // challenger loads what the attempt committed.
 func (e *Evaluator) challenger(ctx context.Context, t TrainOutput) (*inference.Model, dataset.KeySet, error) {
-	files := map[string][]byte{}
-	for _, name := range []string{fileModel, fileSignature, fileTrained} {
-		raw, err := getVerified(ctx, e.Lake.Store, t.Prefix+name, t.Files[name])
-		if err != nil {
-			return nil, dataset.KeySet{}, err
-		}
-		files[name] = raw
-	}
-	return loadModel(files)
+	return e.load(ctx, func(name string) ([]byte, error) {
+		return getVerified(ctx, e.Lake.Store, t.Prefix+name, t.Files[name])
+	})
 }
 
-func loadModel(files map[string][]byte) (*inference.Model, dataset.KeySet, error) {
-	model, err := inference.Load(files, inference.DefaultLimits())
+// load reads a version and the keys of the rows that it was trained on. Whoever gets the model closes it.
+func (e *Evaluator) load(ctx context.Context, read func(name string) ([]byte, error)) (*inference.Model, dataset.KeySet, error) {
+	raw, err := read(fileTrained)
 	if err != nil {
-		return nil, dataset.KeySet{}, permanent(ErrorCorrupt, err)
+		return nil, dataset.KeySet{}, err
 	}
-	trained, err := dataset.UnmarshalKeySet(files[fileTrained])
+	trained, err := dataset.UnmarshalKeySet(raw)
 	if err != nil {
 		return nil, dataset.KeySet{}, permanent(ErrorCorrupt, fmt.Errorf("%s: %w", fileTrained, err))
 	}
+	files, err := inference.ReadFiles(read)
+	if err != nil {
+		return nil, dataset.KeySet{}, err
+	}
+	model, err := e.Lake.Loader.Load(ctx, files)
+	if err != nil {
+		return nil, dataset.KeySet{}, loadError(err)
+	}
 	return model, trained, nil
+}
+
+// loadError is permanent where the files are what's wrong.
+func loadError(err error) error {
+	if _, ok := errors.AsType[*inference.FormatError](err); ok {
+		return permanent(ErrorCorrupt, err)
+	}
+	return err
+}
+
+// closeModel ends what a model's scorer runs outside this process; its error counts where there is no other.
+func closeModel(err *error, m *inference.Model) {
+	if closing := m.Close(); *err == nil {
+		*err = closing
+	}
 }
 
 // champion loads the champion, if there is one. One that can't be loaded, or of which nobody knows what it was trained
@@ -141,24 +162,18 @@ func (e *Evaluator) champion(ctx context.Context, model string, state registry.S
 	if !ok {
 		return nil, dataset.KeySet{}, nil
 	}
-	files := map[string][]byte{}
-	for _, name := range []string{fileModel, fileSignature, fileTrained} {
+	champion, trained, err := e.load(ctx, func(name string) ([]byte, error) {
 		raw, err := registry.ReadArtifactFile(ctx, e.Lake.Store, model, v.Artifact, name, maxModel)
-		if err = ledgerError(lost(err)); isPermanent(err) {
-			s.Unscorable = clip(fmt.Sprintf("version %d: %s can't be read: %v", v.Number, name, err), maxText)
-			return nil, dataset.KeySet{}, nil
+		if err = ledgerError(lost(err)); err != nil {
+			return nil, fmt.Errorf("%s can't be read: %w", name, err)
 		}
-		if err != nil {
-			return nil, dataset.KeySet{}, err
-		}
-		files[name] = raw
-	}
-	champion, trained, err := loadModel(files)
-	if err != nil {
+		return raw, nil
+	})
+	if isPermanent(err) {
 		s.Unscorable = clip(fmt.Sprintf("version %d: %v", v.Number, err), maxText)
 		return nil, dataset.KeySet{}, nil
 	}
-	return champion, trained, nil
+	return champion, trained, err
 }
 
 // finite drops what JSON can't carry.

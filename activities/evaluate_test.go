@@ -210,7 +210,7 @@ func TestSummariesOfAnyPredictionTravel(t *testing.T) {
 				table: table, common: true, challenger: modelOf(t, signature, constant(challenger)), champion: modelOf(t, signature, constant(champion)),
 			}
 			s := EvaluateSummary{Champion: 1, JudgedRows: len(judged)}
-			require.NoError(t, d.score(judged, &s))
+			require.NoError(t, d.score(t.Context(), judged, &s))
 			require.NoError(t, d.judge(&s))
 			raw, err := json.Marshal(s)
 			require.NoError(t, err, "challenger %v, champion %v", challenger, champion)

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/objectstore"
 	"github.com/leanloop/leanloop/internal/registry"
 	"github.com/leanloop/leanloop/internal/spec"
@@ -25,6 +26,7 @@ type Lake struct {
 	Landing objectstore.Buckets
 	Scratch string // folder for temporary files; "" : the system's
 	Now     func() time.Time
+	Loader  *inference.Loader // of versions; nil: of the formats that are scored in Go
 
 	mu      sync.Mutex
 	ledgers map[string]*registry.Ledger

@@ -91,7 +91,7 @@ func (w *world) scores(version int, rows []answer) []float64 {
 	require.NoError(w.t, err)
 	scorer, err := m.scorer(w.t.Context(), watched)
 	require.NoError(w.t, err)
-	out, err = scorer.PredictTable(t)
+	out, err = scorer.PredictTable(w.t.Context(), t)
 	require.NoError(w.t, err)
 	return out
 }

@@ -60,7 +60,7 @@ type QualityEstimate struct {
 // Quality compares predictions that labels have reached with what the champion had on its test rows. Unlabelled rows
 // are no negatives: too few labels are Inconclusive, and so is a metric that has no value on them. Beside it the quality
 // of all predictions is estimated; the spec says whether an estimate may alert where labels are too few.
-func (m *Monitors) Quality(ctx context.Context, in QualityInput) (QualityOutput, error) {
+func (m *Monitors) Quality(ctx context.Context, in QualityInput) (_ QualityOutput, err error) {
 	h := keepBeating(ctx)
 	defer h.stop()
 	out := QualityOutput{Model: in.Model, End: in.End}
@@ -92,6 +92,7 @@ func (m *Monitors) Quality(ctx context.Context, in QualityInput) (QualityOutput,
 		if scorer, err = m.scorer(ctx, w); err != nil {
 			return out, err
 		}
+		defer closeModel(&err, scorer)
 	}
 	if err := m.observe(ctx, w, logged.Before(in.End.Add(-w.spec.Data.Labels.Delay.D())), scorer, &out, h.note); err != nil {
 		return out, err
@@ -121,7 +122,7 @@ func (m *Monitors) observe(ctx context.Context, w watched, old predictions.Windo
 		return nil
 	}
 	// The prediction is scored again from its logged features: the log keeps one score, a metric may need one a class.
-	p, err := scorer.PredictTable(old.Features.Select(rows))
+	p, err := scorer.PredictTable(ctx, old.Features.Select(rows))
 	if err != nil {
 		return permanent(ErrorData, err)
 	}
@@ -190,17 +191,13 @@ func (o *QualityOutput) point() timeseries.Point {
 }
 
 func (m *Monitors) scorer(ctx context.Context, w watched) (*inference.Model, error) {
-	files := map[string][]byte{}
-	for _, name := range []string{fileModel, fileSignature} {
-		raw, err := m.artifact(ctx, w, name)
-		if err != nil {
-			return nil, err
-		}
-		files[name] = raw
-	}
-	loaded, err := inference.Load(files, inference.DefaultLimits())
+	files, err := inference.ReadFiles(func(name string) ([]byte, error) { return m.artifact(ctx, w, name) })
 	if err != nil {
-		return nil, permanent(ErrorCorrupt, err)
+		return nil, err
+	}
+	loaded, err := m.Lake.Loader.Load(ctx, files)
+	if err != nil {
+		return nil, loadError(err)
 	}
 	return loaded, nil
 }

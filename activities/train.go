@@ -7,14 +7,15 @@ import (
 	"time"
 
 	"github.com/leanloop/leanloop/internal/dataset"
+	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/spec"
 	"github.com/leanloop/leanloop/internal/training"
 )
 
 // Names of the files that an attempt writes and an artifact holds.
 const (
-	fileModel       = "model.json"
-	fileSignature   = "signature.json"
+	fileModel       = inference.ModelFile // of the formats that it is for: inference.ModelFileOf
+	fileSignature   = inference.SignatureFile
 	fileTrained     = "trained.keys" // keys of the rows it was trained on, validation included
 	fileProfile     = "profile.json" // what drift compares with: a reference
 	fileMetrics     = "metrics.json"
@@ -181,7 +182,7 @@ func (t *Trainer) commit(ctx context.Context, rows *snapshotRows, in training.In
 		return permanent(ErrorTrainInput, err)
 	}
 	for name, raw := range map[string][]byte{
-		fileModel: made.ModelJSON, fileSignature: signature, fileTrained: keys, fileProfile: profile,
+		inference.ModelFileOf(made.Signature.Format): made.Model, fileSignature: signature, fileTrained: keys, fileProfile: profile,
 	} {
 		if err := create(ctx, t.Lake.Store, out.Prefix+name, raw); err != nil {
 			return err

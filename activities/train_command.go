@@ -105,7 +105,7 @@ func (t *Trainer) run(ctx context.Context, a *trainAttempt) (*training.Output, e
 	out, runErr := t.command(ctx, a, training.CommandSpec{
 		Supervisor: t.Supervisor, Scratch: a.dir, Argv: a.spec.Train.Command, CodeDir: code, Env: env, WorkDir: filepath.Join(a.dir, "work"),
 		Params: a.spec.Train.Params, Timeout: a.limit, Grace: t.Grace, CPUs: a.spec.Train.Resources.CPUs,
-		GPUs: a.spec.Train.Resources.GPUs, Memory: int64(a.spec.Train.Resources.Memory), LogTo: log,
+		GPUs: a.spec.Train.Resources.GPUs, Memory: int64(a.spec.Train.Resources.Memory), LogTo: log, Loader: t.Lake.Loader,
 	})
 	keep, cancel := lastWords(ctx)
 	defer cancel()

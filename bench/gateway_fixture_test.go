@@ -95,7 +95,7 @@ var trained = sync.OnceValues(func() (map[uint64]map[string][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		models[seed] = map[string][]byte{inference.SignatureFile: signature, inference.ModelFile: out.ModelJSON}
+		models[seed] = map[string][]byte{inference.SignatureFile: signature, inference.ModelFile: out.Model}
 	}
 	return models, nil
 })

@@ -75,7 +75,7 @@ func (f *flights) train(rows *dataset.Table) *inference.Model {
 		Train: p.Table, Features: f.features, Target: f.spec.Data.Target, Task: f.spec.Task, Params: f.spec.Train.Params, Seed: f.spec.Split.Seed,
 	}, nil)
 	require.NoError(f.t, err)
-	file, err := inference.Inspect(out.ModelJSON, inference.DefaultLimits())
+	file, err := inference.Inspect(out.Model, inference.DefaultLimits())
 	require.NoError(f.t, err)
 	model, err := inference.NewModel(out.Signature, file)
 	require.NoError(f.t, err)
@@ -88,7 +88,7 @@ func (f *flights) quality(m *inference.Model, rows *dataset.Table) evaluation.Va
 	require.NoError(f.t, err)
 	y, err := m.Signature.Targets(p.Table)
 	require.NoError(f.t, err)
-	scores, err := m.PredictTable(p.Table)
+	scores, err := m.PredictTable(f.t.Context(), p.Table)
 	require.NoError(f.t, err)
 	return evaluation.Metrics(f.spec.Task, len(m.Signature.Classes), y, scores, m.Signature.Threshold)
 }

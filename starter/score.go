@@ -67,16 +67,12 @@ func runScore(ctx context.Context, o *scoreOptions) error {
 	if err != nil {
 		return err
 	}
-	file, err := inference.Inspect(files[inference.ModelFile], inference.DefaultLimits())
-	if err != nil {
-		return fmt.Errorf("%s: %w", o.artifact, err)
-	}
 	var out scored
 	var flat []float64
-	if raw, ok := files[inference.SignatureFile]; ok {
-		flat, err = o.withSignature(ctx, file, raw, &out)
+	if _, ok := files[inference.SignatureFile]; ok {
+		flat, err = o.withSignature(ctx, files, &out)
 	} else {
-		flat, err = o.withoutSignature(ctx, file, &out)
+		flat, err = o.withoutSignature(ctx, files[inference.ModelFile], &out)
 	}
 	if err != nil {
 		return err
@@ -114,15 +110,13 @@ func (o *scoreOptions) files() (map[string][]byte, error) {
 }
 
 // withSignature answers as a gateway would.
-func (o *scoreOptions) withSignature(ctx context.Context, file *inference.File, raw []byte, out *scored) ([]float64, error) {
-	signature, err := inference.ParseSignature(raw)
+func (o *scoreOptions) withSignature(ctx context.Context, files map[string][]byte, out *scored) (_ []float64, err error) {
+	model, err := (&inference.Loader{}).Load(ctx, files)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", o.artifact, err)
 	}
-	model, err := inference.NewModel(signature, file)
-	if err != nil {
-		return nil, err
-	}
+	defer func() { err = errors.Join(err, model.Close()) }()
+	signature := model.Signature
 	rules := make([]spec.ColumnRule, len(signature.Inputs))
 	for i, in := range signature.Inputs {
 		rules[i] = spec.ColumnRule{Name: in.Name, Type: in.Kind, Nullable: true}
@@ -132,11 +126,15 @@ func (o *scoreOptions) withSignature(ctx context.Context, file *inference.File, 
 		return nil, err
 	}
 	out.Classes = signature.Classes
-	return model.PredictTable(table)
+	return model.PredictTable(ctx, table)
 }
 
 // withoutSignature answers as the model's own library would.
-func (o *scoreOptions) withoutSignature(ctx context.Context, file *inference.File, out *scored) ([]float64, error) {
+func (o *scoreOptions) withoutSignature(ctx context.Context, raw []byte, out *scored) ([]float64, error) {
+	file, err := inference.Inspect(raw, inference.DefaultLimits())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.artifact, err)
+	}
 	if file.Features == nil {
 		return nil, usagef("%s doesn't name its %d features: say which columns they are with --signature signature.json", o.artifact, file.Inputs)
 	}

@@ -2,7 +2,6 @@ package inference
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"sort"
@@ -36,28 +35,7 @@ type Model struct {
 
 	position map[string]int     // feature name -> index in Signature.Inputs
 	codes    []map[string]int32 // by feature: category -> code; nil for the other kinds
-}
-
-// Load reads a version's files: signature.json and model.json. Errors are *FormatError, and say which of the two is
-// missing, broken, over a limit or doesn't fit the other.
-func Load(files map[string][]byte, lim Limits) (*Model, error) {
-	raw, ok := files[SignatureFile]
-	if !ok {
-		return nil, &FormatError{SignatureFile, errors.New("the file is missing")}
-	}
-	signature, err := ParseSignature(raw)
-	if err != nil {
-		return nil, err
-	}
-	data, ok := files[ModelFile]
-	if !ok {
-		return nil, &FormatError{ModelFile, errors.New("the file is missing")}
-	}
-	file, err := Inspect(data, lim)
-	if err != nil {
-		return nil, err
-	}
-	return NewModel(signature, file)
+	release  func() error       // ends what the scorer runs outside; nil: nothing
 }
 
 // NewModel ties a signature to a model file. It is a *FormatError when the two don't fit.
@@ -69,6 +47,10 @@ func NewModel(s Signature, f *File) (*Model, error) {
 	if err != nil {
 		return nil, &FormatError{ModelFile, err}
 	}
+	return newModel(s, scorer), nil
+}
+
+func newModel(s Signature, scorer Scorer) *Model {
 	m := &Model{Signature: s, Scorer: scorer, position: make(map[string]int, len(s.Inputs)), codes: make([]map[string]int32, len(s.Inputs))}
 	for i, in := range s.Inputs {
 		m.position[in.Name] = i
@@ -79,7 +61,7 @@ func NewModel(s Signature, f *File) (*Model, error) {
 			}
 		}
 	}
-	return m, nil
+	return m
 }
 
 // Encode writes one row of named values to dst, which has one place per input, in the signature's order. A null or an

@@ -1,6 +1,7 @@
 package inference
 
 import (
+	"context"
 	"math"
 	"sort"
 	"strconv"
@@ -70,13 +71,13 @@ func (m *Model) encodeColumn(i int, c *dataset.Column, x []float64, width int) e
 }
 
 // PredictTable scores a table: Rows x Outputs() scores, row-major.
-func (m *Model) PredictTable(t *dataset.Table) ([]float64, error) {
+func (m *Model) PredictTable(ctx context.Context, t *dataset.Table) ([]float64, error) {
 	x, err := m.EncodeTable(t)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]float64, t.Rows*m.Scorer.Outputs())
-	if err := m.Scorer.Score(x, t.Rows, out); err != nil {
+	if err := m.Score(ctx, x, t.Rows, out); err != nil {
 		return nil, err
 	}
 	return out, nil

@@ -172,8 +172,9 @@ func fulfils(s registry.State, order RollbackOrder) bool {
 // appended serves by the new entry at once: the challenger is out before the entry is followed.
 func (f *follower) appended(o *override, e registry.Entry, answer RollbackAnswer) RollbackAnswer {
 	o.appended = true
-	if have := f.override.Load(); have.wins(f.asked.Load()) && have.To == o.To {
+	if have := f.override.Load(); have.wins(f.asked.Load()) && have.To == o.To && have.version.hold() {
 		o.version = have.version // the same was stored before, and answers here already
+		defer o.version.letGo(f.server.troubles)
 	}
 	if last := f.last.Load(); last != nil && last.standing() != o.Base.standing() {
 		o.Base = *last // what is served is older than what was decided upon, and is to be left out as well
@@ -187,7 +188,7 @@ func (f *follower) appended(o *override, e registry.Entry, answer RollbackAnswer
 // overrideHere is what remains without the store: this gateway serves as ordered, from what it has on disk.
 func (f *follower) overrideHere(ctx context.Context, o *override, answer RollbackAnswer, why error) (RollbackAnswer, *problem) {
 	answer.Outcome, answer.LedgerError = outcomeStored, why.Error()
-	if have := f.override.Load(); have.stored() && have.command().Key == o.command().Key {
+	if have := f.override.Load(); have.stored() && have.command().Key == o.command().Key && have.version.hold() {
 		o = have // the same again
 	} else if o.To.Number != 0 {
 		loading, cancel := context.WithTimeout(ctx, f.server.cfg.LoadTimeout)
@@ -199,6 +200,7 @@ func (f *follower) overrideHere(ctx context.Context, o *override, answer Rollbac
 		}
 		o.version = v
 	}
+	defer o.version.letGo(f.server.troubles)
 	if err := f.setOverride(o); err != nil {
 		answer.Durable = false
 		f.troubles.note("break-glass file", err)

@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -24,13 +25,19 @@ type asking struct {
 
 func newAsking() any { return &asking{done: make(chan struct{}, 1)} }
 
-// askWithin scores the rows in w.x within the challenger's time. A scorer can't be stopped: one that takes longer is left
-// to itself, and its answer goes nowhere.
-func (s *Server) askWithin(w *work, a *arm, rows int) error {
+// askWithin scores the rows in w.x within the challenger's time. A scorer of this process can't be stopped: one that takes
+// longer is left to itself, and its answer goes nowhere.
+func (s *Server) askWithin(ctx context.Context, w *work, a *arm, rows int) error {
 	budget := s.cfg.ChallengerTimeout + time.Duration(rows)*perRow
 	q := s.askings.Get().(*asking)
 	q.x = append(q.x[:0], w.x...)
-	go q.run(a, rows)
+	if a.model.Waits() {
+		var end context.CancelFunc
+		ctx, end = context.WithTimeout(context.WithoutCancel(ctx), budget)
+		defer end()
+	}
+	a.hold() // whoever asks does, so it can't fail
+	go q.run(ctx, a, rows, s.troubles)
 	timer := time.NewTimer(budget)
 	defer timer.Stop()
 	select {
@@ -46,20 +53,21 @@ func (s *Server) askWithin(w *work, a *arm, rows int) error {
 	}
 }
 
-func (q *asking) run(a *arm, rows int) {
-	q.out, q.err = a.ask(q.x, rows, q.out)
+func (q *asking) run(ctx context.Context, a *arm, rows int, t *troubles) {
+	defer a.letGo(t)
+	q.out, q.err = a.ask(ctx, q.x, rows, q.out)
 	q.done <- struct{}{}
 }
 
 // ask scores rows into out. A panic of the scorer is an error like any other, and so is an answer that is no number.
-func (a *arm) ask(x []float64, rows int, out []float64) (scores []float64, err error) {
+func (a *arm) ask(ctx context.Context, x []float64, rows int, out []float64) (scores []float64, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("version %d panicked: %v", a.number, p)
 		}
 	}()
 	scores = grow(out[:0], rows*a.model.Scorer.Outputs())
-	if err := a.model.Scorer.Score(x, rows, scores); err != nil {
+	if err := a.model.Score(ctx, x, rows, scores); err != nil {
 		return scores, err
 	}
 	for _, v := range scores {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/objectstore"
 	"github.com/leanloop/leanloop/internal/registry"
 	"github.com/leanloop/leanloop/internal/timeseries"
@@ -118,6 +119,7 @@ func (c Config) Validate() error {
 type Ports struct {
 	Store  objectstore.Store // ledgers, artifacts, heartbeats, prediction log
 	Series timeseries.Writer // nil: counters are kept for Prometheus only
+	Loader *inference.Loader // of versions; nil: of the formats that are scored in Go
 	Log    *slog.Logger      // nil: nothing is logged
 	Clock  func() time.Time  // nil: time.Now
 	Random func() float64    // uniform in [0, 1), safe for concurrent use; nil: math/rand/v2

@@ -34,6 +34,7 @@ type follower struct {
 	attempts int              // failed ones at that entry
 	retryAt  time.Time        // no further attempt at it before
 
+	held       map[*version]bool            // that it serves or may serve again; under the server's swapping
 	last       atomic.Pointer[routingState] // as last read, or restored
 	asked      atomic.Pointer[route]        // the newest one by the ledger alone; written under the server's swapping
 	override   atomic.Pointer[override]
@@ -165,7 +166,9 @@ func (f *follower) apply(ctx context.Context, from objectstore.Store, want routi
 	defer cancel()
 
 	champion, championErr := f.version(loading, from, want.Champion)
+	defer champion.letGo(s.troubles)
 	challenger, challengerErr := f.version(loading, from, want.Challenger)
+	defer challenger.letGo(s.troubles)
 	set, specErr := s.loadSettings(loading, from, f.model, want.Spec)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -215,6 +218,8 @@ func (f *follower) republish() {
 	defer f.server.swapping.Unlock()
 	if r := f.asked.Load(); r != nil {
 		f.serve(r)
+	} else {
+		f.retain() // what an override will serve
 	}
 }
 
@@ -225,6 +230,7 @@ func (f *follower) serve(r *route) {
 		r = s.over(o, r)
 	}
 	s.table.Store(s.table.Load().with(r))
+	f.retain()
 }
 
 // withdraw takes weight away at once, before anything is loaded: a rollback mustn't wait for a download.
@@ -243,7 +249,7 @@ func (f *follower) withdraw(old *route, want routingState) {
 	}
 }
 
-// version gives a loaded version, the one in service if it is the same; nil for none.
+// version gives a loaded version, the one in service if it is the same; nil for none. It is held: the caller lets go.
 func (f *follower) version(ctx context.Context, from objectstore.Store, ref versionRef) (*version, error) {
 	if ref.Number == 0 {
 		return nil, nil
@@ -253,7 +259,7 @@ func (f *follower) version(ctx context.Context, from objectstore.Store, ref vers
 			continue
 		}
 		for _, a := range []*arm{r.champion, r.challenger} {
-			if a != nil && a.number == ref.Number && a.artifact == ref.Artifact {
+			if a != nil && a.number == ref.Number && a.artifact == ref.Artifact && a.hold() {
 				return a.version, nil
 			}
 		}

@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -69,7 +70,7 @@ func (s *Server) predict(w http.ResponseWriter, req *http.Request) {
 		}
 		single, p := wk.decodePredict(r, s.cfg.MaxBatch)
 		if p == nil {
-			p = s.score(wk, r, false)
+			p = s.score(req.Context(), wk, r, false)
 		}
 		if p == nil {
 			wk.appendPredict(r, single)
@@ -91,7 +92,7 @@ func (s *Server) infer(w http.ResponseWriter, req *http.Request) {
 		}
 		asked, p := wk.decodeInfer(r, s.cfg.MaxBatch)
 		if p == nil {
-			p = s.score(wk, r, true)
+			p = s.score(req.Context(), wk, r, true)
 		}
 		if p == nil {
 			wk.appendInfer(r, asked)
@@ -125,14 +126,15 @@ func (s *Server) answer(w http.ResponseWriter, req *http.Request, bare bool, do 
 		return
 	}
 	// The table is read once, and after the body: a slow client is answered by the newest.
-	routes := s.table.Load().routes
-	r, known := routes[req.PathValue("model")]
-	switch {
-	case !known:
-		p = unknownModel(req.PathValue("model"), routes)
-	case r.champion == nil:
+	r, routes := s.routeFor(req.PathValue("model"))
+	if r == nil {
+		s.reject(w, bare, unknownModel(req.PathValue("model"), routes))
+		return
+	}
+	defer r.letGo(s.troubles)
+	if r.champion == nil {
 		p = noChampion(r.model)
-	default:
+	} else {
 		p = do(wk, r)
 	}
 	if p != nil {
@@ -150,10 +152,10 @@ func (s *Server) answer(w http.ResponseWriter, req *http.Request, bare bool, do 
 }
 
 // score answers the rows and names each answer. together keeps all rows of the request on one arm.
-func (s *Server) score(wk *work, r *route, together bool) *problem {
+func (s *Server) score(ctx context.Context, wk *work, r *route, together bool) *problem {
 	now := s.ports.Clock()
 	wk.together = together
-	p := s.scores(wk, r, now)
+	p := s.scores(ctx, wk, r, now)
 	if p == nil {
 		wk.giveIDs(s.ids, now)
 	}

@@ -39,6 +39,7 @@ func (s *Server) Serve(ctx context.Context, applications, admin net.Listener) er
 	}
 	stop()
 	err = errors.Join(err, <-ran)
+	s.leave()
 	if back.Shutdown(drain) != nil {
 		err = errors.Join(err, back.Close())
 	}

@@ -18,35 +18,35 @@ const (
 	maxSignatureFile = 32 << 20
 )
 
-// loadVersion reads a version's verified files, from disk if they are there, and makes it ready to answer.
+// loadVersion reads a version's verified files, from disk if they are there, and makes it ready to answer. The
+// caller lets go of it.
 func (s *Server) loadVersion(ctx context.Context, from objectstore.Store, model string, ref versionRef) (*version, error) {
-	read := func(refresh bool) (*version, error) {
+	read := func(refresh bool) (map[string][]byte, error) {
 		store := s.disk.over(from, refresh)
-		files := map[string][]byte{}
-		for name, limit := range map[string]int64{
-			inference.SignatureFile: maxSignatureFile, inference.ModelFile: maxModelFile,
-		} {
-			data, err := registry.ReadArtifactFile(ctx, store, model, ref.Artifact, name, limit)
-			if err != nil {
-				return nil, err
+		return inference.ReadFiles(func(name string) ([]byte, error) {
+			limit := int64(maxModelFile)
+			if name == inference.SignatureFile {
+				limit = maxSignatureFile
 			}
-			files[name] = data
-		}
-		m, err := inference.Load(files, inference.DefaultLimits())
-		if err != nil {
-			return nil, err
-		}
-		return &version{number: ref.Number, artifact: ref.Artifact, model: m}, nil
+			return registry.ReadArtifactFile(ctx, store, model, ref.Artifact, name, limit)
+		})
 	}
-	v, err := read(false)
+	files, err := read(false)
 	var broken *registry.Broken
 	if errors.As(err, &broken) { // on disk perhaps, and not in the bucket
-		v, err = read(true)
+		files, err = read(true)
 	}
+	var m *inference.Model
 	if err == nil {
-		err = v.warm()
+		m, err = s.ports.Loader.Load(ctx, files)
 	}
 	if err != nil {
+		return nil, fmt.Errorf("load %s version %d: %w", model, ref.Number, err)
+	}
+	v := &version{number: ref.Number, artifact: ref.Artifact, model: m}
+	v.holds.count.Store(1) // the caller's
+	if err := v.warm(ctx); err != nil {
+		v.letGo(s.troubles)
 		return nil, fmt.Errorf("load %s version %d: %w", model, ref.Number, err)
 	}
 	return v, nil
@@ -54,7 +54,7 @@ func (s *Server) loadVersion(ctx context.Context, from objectstore.Store, model 
 
 // warm scores a row of missing values, which touches the whole model's first pages and finds one that panics before
 // a request does. What it answers, or refuses, says nothing about real rows.
-func (v *version) warm() (err error) {
+func (v *version) warm(ctx context.Context) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("scoring a row panicked: %v", p)
@@ -64,7 +64,7 @@ func (v *version) warm() (err error) {
 	for i := range x {
 		x[i] = math.NaN()
 	}
-	_ = v.model.Scorer.Score(x, 1, make([]float64, v.model.Scorer.Outputs()))
+	_ = v.model.Score(ctx, x, 1, make([]float64, v.model.Scorer.Outputs()))
 	return nil
 }
 

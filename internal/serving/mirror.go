@@ -71,10 +71,11 @@ func (s *Server) mirror(answered http.ResponseWriter, w *work, r *route, now tim
 		return
 	}
 	c.encode(w, own)
+	r.challenger.hold() // the request does, so it can't fail
 	select {
 	case s.mirrors.copies <- c:
 	default:
-		s.mirrors.leave(c.room)
+		s.forget(c)
 		s.metrics.mirrored(r.model, mirrorDropped, own)
 	}
 }
@@ -103,26 +104,45 @@ func (c *copied) encode(w *work, own int) {
 	c.x = c.x[:c.rows*width]
 }
 
+// forget gives back what a copy holds.
+func (s *Server) forget(c *copied) {
+	s.mirrors.leave(c.room)
+	c.route.challenger.letGo(s.troubles)
+}
+
+// forgetAll drops the copies that wait.
+func (s *Server) forgetAll() {
+	for {
+		select {
+		case c := <-s.mirrors.copies:
+			s.forget(c)
+		default:
+			return
+		}
+	}
+}
+
 // runMirror asks the challenger until ctx ends. Copies that wait then are dropped: they are nobody's.
 func (s *Server) runMirror(ctx context.Context) {
 	var w work
 	for {
 		select {
 		case <-ctx.Done():
+			s.forgetAll()
 			return
 		case c := <-s.mirrors.copies:
-			s.askCopy(&w, c)
+			s.askCopy(ctx, &w, c)
 		}
 	}
 }
 
 // drainMirror asks for the copies that wait now.
-func (s *Server) drainMirror() {
+func (s *Server) drainMirror(ctx context.Context) {
 	var w work
 	for range len(s.mirrors.copies) {
 		select {
 		case c := <-s.mirrors.copies:
-			s.askCopy(&w, c)
+			s.askCopy(ctx, &w, c)
 		default:
 			return
 		}
@@ -130,8 +150,8 @@ func (s *Server) drainMirror() {
 }
 
 // askCopy counts for the challenger what users would have got.
-func (s *Server) askCopy(w *work, c *copied) {
-	defer s.mirrors.leave(c.room)
+func (s *Server) askCopy(ctx context.Context, w *work, c *copied) {
+	defer s.forget(c)
 	start := s.ports.Clock()
 	r := c.route
 	if now := s.route(r.model); now == nil || now.challenger == nil || now.challenger.version != r.challenger.version || !now.leased(start) {
@@ -143,7 +163,7 @@ func (s *Server) askCopy(w *work, c *copied) {
 		err := errOpen
 		if breaker := &r.challenger.breaker; breaker.allow(start) {
 			w.x = append(w.x[:0], c.x...)
-			err = s.askWithin(w, r.challenger, c.rows)
+			err = s.askWithin(ctx, w, r.challenger, c.rows)
 			breaker.note(s.ports.Clock(), err == nil)
 		}
 		if err != nil {

@@ -154,8 +154,15 @@ func (f *follower) restoreOverride(ctx context.Context) {
 	}
 	f.troubles.note("break-glass file", err)
 	// Without its version the challenger is out at least. An order that came since the start is newer than the file.
-	if o != nil && f.override.CompareAndSwap(nil, o) && o.Refused == "" {
-		f.noteOverride(nil)
+	if o != nil {
+		defer o.version.letGo(f.server.troubles)
+		f.overriding.Lock()
+		restored := f.override.CompareAndSwap(nil, o)
+		f.overriding.Unlock()
+		f.republish()
+		if restored && o.Refused == "" {
+			f.noteOverride(nil)
+		}
 	}
 }
 

@@ -33,6 +33,7 @@ type version struct {
 	artifact string // digest
 	model    *inference.Model
 	breaker  breaker // of its time as a challenger
+	holds    holds
 }
 
 // settings are what a model's applied spec says about serving.

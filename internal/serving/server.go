@@ -118,7 +118,7 @@ func (s *Server) Sync(ctx context.Context) error {
 		err = errors.Join(err, f.step(ctx))
 	}
 	err = errors.Join(err, s.heartbeat(ctx, s.cfg.HeartbeatExpiry))
-	s.drainMirror()
+	s.drainMirror(ctx)
 	s.points.add(s.takePoints())
 	return errors.Join(err, s.points.send(ctx), s.logged.flush(ctx, true))
 }

@@ -1,6 +1,7 @@
 package serving
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"time"
@@ -87,15 +88,15 @@ func (w *work) addUnknown(name []byte) {
 }
 
 // scores answers every row of w by one route. It is where a request's arms are chosen, asked and counted.
-func (s *Server) scores(w *work, r *route, now time.Time) *problem {
+func (s *Server) scores(ctx context.Context, w *work, r *route, now time.Time) *problem {
 	w.results = append(w.results, make([]result, w.rows)...)
 	s.assign(w, r, now)
 	var asked armOutcome
 	if len(w.challenged) > 0 {
-		asked = s.askChallenger(w, r)
+		asked = s.askChallenger(ctx, w, r)
 	}
 	own := w.rows - len(w.challenged)
-	p, latency := s.askChampion(w, r)
+	p, latency := s.askChampion(ctx, w, r)
 	if p != nil && p.Status < http.StatusInternalServerError {
 		r.champion.metrics.code(p.Status).Add(float64(w.rows))
 		return p // the client's mistake: it counts against no one
@@ -164,7 +165,7 @@ type armOutcome struct {
 
 // askChallenger scores the rows that were given to the challenger. A row that it can't read, or all of them if it
 // fails, go to the champion.
-func (s *Server) askChallenger(w *work, r *route) armOutcome {
+func (s *Server) askChallenger(ctx context.Context, w *work, r *route) armOutcome {
 	start := s.ports.Clock()
 	asked := armOutcome{rows: len(w.challenged), predicted: noPrediction}
 	places, width := len(r.order), len(r.challenger.inputs)
@@ -189,7 +190,7 @@ func (s *Server) askChallenger(w *work, r *route) armOutcome {
 	if len(good) > 0 {
 		err := errOpen
 		if breaker := &r.challenger.breaker; breaker.allow(start) {
-			err = s.askWithin(w, r.challenger, len(good))
+			err = s.askWithin(ctx, w, r.challenger, len(good))
 			breaker.note(s.ports.Clock(), err == nil)
 		}
 		if err != nil {
@@ -226,7 +227,7 @@ func (w *work) fallBack(row int, asked *armOutcome, err error) {
 }
 
 // askChampion scores the champion's own rows and those that fell back to it.
-func (s *Server) askChampion(w *work, r *route) (*problem, time.Duration) {
+func (s *Server) askChampion(ctx context.Context, w *work, r *route) (*problem, time.Duration) {
 	if len(w.champion) == 0 {
 		return nil, 0
 	}
@@ -242,7 +243,7 @@ func (s *Server) askChampion(w *work, r *route) (*problem, time.Duration) {
 		}
 	}
 	var err error
-	w.out[1], err = r.champion.ask(w.x, len(w.champion), w.out[1])
+	w.out[1], err = r.champion.ask(ctx, w.x, len(w.champion), w.out[1])
 	latency := s.ports.Clock().Sub(start)
 	if err != nil {
 		s.troubles.noteRequest("champion of "+r.model, err)

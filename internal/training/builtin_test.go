@@ -34,7 +34,7 @@ func load(t *testing.T, out *Output) *inference.Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := inference.Load(map[string][]byte{inference.SignatureFile: signature, inference.ModelFile: out.ModelJSON}, inference.Limits{})
+	m, err := inference.Load(map[string][]byte{inference.SignatureFile: signature, inference.ModelFile: out.Model}, inference.Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func load(t *testing.T, out *Output) *inference.Model {
 func requireReportedMetrics(t *testing.T, in Input, out *Output) {
 	t.Helper()
 	m := load(t, out)
-	p, err := m.PredictTable(in.Validation)
+	p, err := m.PredictTable(t.Context(), in.Validation)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestBuiltinIsDeterministicBySeedAndThreads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return out.ModelJSON
+		return out.Model
 	}
 	first := train(1, 1)
 	if !reflect.DeepEqual(first, train(1, 4)) {
@@ -211,7 +211,7 @@ func TestLinearRegressionMatchesTheClosedForm(t *testing.T) {
 		xx += z * z
 	}
 	m := load(t, out)
-	p, err := m.PredictTable(table)
+	p, err := m.PredictTable(t.Context(), table)
 	if err != nil {
 		t.Fatal(err)
 	}

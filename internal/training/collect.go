@@ -1,6 +1,7 @@
 package training
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,11 +19,17 @@ import (
 // mostSignatureBytes bounds the signature that a program wrote.
 const mostSignatureBytes = 32 << 20
 
+// mostModelBytes bounds the model that a program wrote.
+const mostModelBytes = 256 << 20
+
 // collect reads the model that a program left, ties it to its signature or derives one, and tries it on the
 // validation rows.
-func collect(dir string, in Input, schema Schema, tail []string) (*Output, error) {
-	lim := inference.DefaultLimits()
-	model, err := readRegular(filepath.Join(dir, inference.ModelFile), lim.MaxBytes)
+func collect(ctx context.Context, loader *inference.Loader, dir string, in Input, schema Schema, tail []string) (*Output, error) {
+	var lim inference.Limits
+	if loader != nil {
+		lim = loader.Limits
+	}
+	model, err := readRegular(filepath.Join(dir, inference.ModelFile), mostModelBytes)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, errNotRegular) {
 		return nil, &NoModelError{Want: inference.ModelFile + " (XGBoost JSON or " + inference.FormatLinear + ")", Found: listing(dir), Tail: tail}
 	}
@@ -41,8 +48,8 @@ func collect(dir string, in Input, schema Schema, tail []string) (*Output, error
 	if err != nil {
 		return nil, &ModelError{err}
 	}
-	out := &Output{ModelJSON: model, Signature: signature, Metrics: map[string]float64{}}
-	if err := try(loaded, in, out); err != nil {
+	out := &Output{Model: model, Signature: signature, Metrics: map[string]float64{}}
+	if err := try(ctx, loaded, in, out); err != nil {
 		return nil, &ModelError{err}
 	}
 	return out, nil
@@ -160,12 +167,12 @@ func deriveSignature(file *inference.File, in Input, schema Schema) (inference.S
 }
 
 // try scores the validation rows, or the training rows where there are none, and fills the metrics of the former.
-func try(m *inference.Model, in Input, out *Output) error {
+func try(ctx context.Context, m *inference.Model, in Input, out *Output) error {
 	rows := in.Validation
 	if !in.validates() {
 		rows = in.Train
 	}
-	p, err := m.PredictTable(rows)
+	p, err := m.PredictTable(ctx, rows)
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ func RunCommand(ctx context.Context, s CommandSpec, in Input, report func(Progre
 	if err := outcome(ctx, s, argv, env, dir, log); err != nil {
 		return nil, err
 	}
-	out, err := collect(f.model, in, schema, log.lines())
+	out, err := collect(ctx, s.Loader, f.model, in, schema, log.lines())
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ func program(t *testing.T, script string) (CommandSpec, Input) {
 		t.Fatal(err)
 	}
 	code := t.TempDir()
-	for name, content := range map[string][]byte{"train.sh": []byte("set -eu\n" + script), "trees.json": out.ModelJSON} {
+	for name, content := range map[string][]byte{"train.sh": []byte("set -eu\n" + script), "trees.json": out.Model} {
 		if err := os.WriteFile(filepath.Join(code, name), content, 0o600); err != nil {
 			t.Fatal(err)
 		}

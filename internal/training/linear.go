@@ -133,7 +133,7 @@ func (o *Output) describeLinear(in Input, features []linearFeature, classes []st
 	if err != nil {
 		return fmt.Errorf("built-in linear: encode the model: %w", err)
 	}
-	o.ModelJSON = append(data, '\n')
+	o.Model = append(data, '\n')
 	return nil
 }
 

@@ -29,9 +29,9 @@ type Input struct {
 	Threads    int // of the built-in trees where Params don't say; 0: as many as there are CPUs
 }
 
-// Output is a trained model. Its bytes are what the version's model.json will be.
+// Output is a trained model.
 type Output struct {
-	ModelJSON []byte
+	Model     []byte // the version's model file, which inference.ModelFileOf names by the signature's format
 	Signature inference.Signature
 	Metrics   map[string]float64 // on the validation rows; empty without any
 	Rounds    int                // boosting rounds kept, or iterations
@@ -62,8 +62,9 @@ type CommandSpec struct {
 	Grace   time.Duration     // between SIGTERM and SIGKILL; 0: 10 s
 	CPUs    int               // threads that numeric libraries are told to use; 0: nothing is said, they use all
 	GPUs    int
-	Memory  int64     // bytes of private writable memory of each process, on Linux only; 0: unbounded
-	LogTo   io.Writer // what the program prints that isn't progress; nil: dropped. It is written from one goroutine at a time
+	Loader  *inference.Loader // tries the model that the program leaves; nil: of the formats that are scored in Go
+	Memory  int64             // bytes of private writable memory of each process, on Linux only; 0: unbounded
+	LogTo   io.Writer         // what the program prints that isn't progress; nil: dropped. It is written from one goroutine at a time
 
 	input string // file that the program reads as its standard input; "": it has none
 }

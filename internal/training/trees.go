@@ -94,7 +94,7 @@ func trainTrees(ctx context.Context, in Input, report func(Progress)) (*Output, 
 	if err != nil {
 		return nil, &DataError{NotFitted, fmt.Sprintf("the trees can't be written: %v", err), "a target and features of a finite scale"}
 	}
-	return &Output{ModelJSON: model, Signature: signature, Metrics: metrics, Rounds: rounds, Ignored: ignored}, nil
+	return &Output{Model: model, Signature: signature, Metrics: metrics, Rounds: rounds, Ignored: ignored}, nil
 }
 
 func newBooster(in Input, p treeParams) (*booster, []string, error) {

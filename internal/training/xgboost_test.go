@@ -30,7 +30,7 @@ func TestXGBoostAgreesWithTheWrittenModel(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ours, err := m.PredictTable(in.Validation)
+			ours, err := m.PredictTable(t.Context(), in.Validation)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,7 +73,7 @@ func predictWithXGBoost(t *testing.T, interpreter string, out *Output, x []float
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string][]byte{"rows.json": data, inference.ModelFile: out.ModelJSON} {
+	for name, content := range map[string][]byte{"rows.json": data, inference.ModelFile: out.Model} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
