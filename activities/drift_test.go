@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/dataset/profile"
 	"github.com/leanloop/leanloop/internal/drift"
+	"github.com/leanloop/leanloop/internal/predictions"
 	"github.com/leanloop/leanloop/internal/spec"
 )
 
@@ -120,12 +122,12 @@ func TestAMetricsStoreThatIsAwayHoldsUpNoAlert(t *testing.T) {
 func TestADamagedLogIsNotReadForEver(t *testing.T) {
 	w := champion(newWorld(t))
 	w.log(1, "shifted", answers(flightRows(january, 200, 12, 30), t0.Add(time.Hour)))
-	bad := answers(flightRows(january, 2, 12, 30), t0.Add(time.Hour))
-	bad[1].delay = "soon"
-	w.log(1, "damaged", bad)
-	_, err := try(t, w.monitors().Drift, DriftInput{Model: theModel, End: t0.Add(10 * time.Hour)})
+	key := predictions.Key(theModel, t0.Add(time.Hour), 1, "gw", "damaged")
+	_, err := w.store.Create(t.Context(), key, strings.NewReader("PAR1 and no more"), 16)
+	require.NoError(t, err)
+	_, err = try(t, w.monitors().Drift, DriftInput{Model: theModel, End: t0.Add(10 * time.Hour)})
 	requireType(t, ErrorCorrupt, err)
-	require.Contains(t, err.Error(), "1-gw-damaged.csv.gz")
+	require.Contains(t, err.Error(), "1-gw-damaged.parquet")
 }
 
 // Whatever the columns hold, a drift result is one that history can carry.

@@ -6,10 +6,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leanloop/leanloop/internal/dataset"
@@ -42,25 +40,22 @@ func (w *world) log(version int, name string, rows []answer) {
 // logScored is log with other scores than the version's; the last one is of all further rows.
 func (w *world) logScored(version int, name string, rows []answer, scores ...float64) {
 	w.t.Helper()
-	var csv strings.Builder
-	for i, c := range predictions.Columns() {
-		if i > 0 {
-			csv.WriteByte(',')
-		}
-		csv.WriteString(c.Name)
-	}
-	csv.WriteString(",delay,carrier\n")
+	key := predictions.Key(theModel, rows[0].at, version, "gw", name)
+	var out bytes.Buffer
+	part, err := predictions.NewWriter(&out, theModel, version, predictions.Features{{Name: "delay", Type: "number", Nullable: true}, {Name: "carrier", Type: "category", Nullable: true}})
+	require.NoError(w.t, err)
 	for i, a := range rows {
 		score := scores[min(i, len(scores)-1)]
-		fmt.Fprintf(&csv, "%s-%d,%s,%d,champion,%s,%g,%.0f,120,%s,%s\n", name, i, a.at.UTC().Format("2006-01-02T15:04:05.000Z"), version, a.id, score, math.Round(score), a.delay, a.carrier)
+		delay, err := strconv.ParseFloat(a.delay, 64)
+		require.NoError(w.t, err)
+		require.NoError(w.t, part.Add(&predictions.Row{
+			ID: fmt.Appendf(nil, "%s-%d", name, i), Time: a.at, Arm: []byte("champion"), RowID: []byte(a.id), Score: score,
+			Label: fmt.Appendf(nil, "%.0f", math.Round(score)), Latency: 120 * time.Microsecond,
+			Features: []predictions.Cell{{Set: true, Number: delay}, {Set: a.carrier != "", Text: []byte(a.carrier)}},
+		}))
 	}
-	var packed bytes.Buffer
-	z := gzip.NewWriter(&packed)
-	_, err := z.Write([]byte(csv.String()))
-	require.NoError(w.t, err)
-	require.NoError(w.t, z.Close())
-	key := predictions.Key(theModel, rows[0].at, version, "gw", name)
-	_, err = w.store.Create(w.t.Context(), key, bytes.NewReader(packed.Bytes()), int64(packed.Len()))
+	require.NoError(w.t, part.Close())
+	_, err = w.store.Create(w.t.Context(), key, bytes.NewReader(out.Bytes()), int64(out.Len()))
 	require.NoError(w.t, err)
 }
 

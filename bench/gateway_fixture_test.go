@@ -161,8 +161,14 @@ func cell(c dataset.Column, row int) any {
 // gateway is a serving.Server with its stores in memory, following its ledger and answering over loopback.
 type gateway struct{ address string }
 
-// newGateway serves the first model as champion, the second, if any, as challenger of a weight.
+// newGateway serves the first model as champion, the second, if any, as challenger of a weight. It logs every row.
 func newGateway(tb testing.TB, weight float64, models ...map[string][]byte) *gateway {
+	tb.Helper()
+	return newSampledGateway(tb, 1, weight, models...)
+}
+
+// newSampledGateway is newGateway with another share of rows that are logged.
+func newSampledGateway(tb testing.TB, sample, weight float64, models ...map[string][]byte) *gateway {
 	tb.Helper()
 	store := objectstore.NewMemory()
 	ledger := registry.NewLedger(store, modelName)
@@ -172,6 +178,10 @@ func newGateway(tb testing.TB, weight float64, models ...map[string][]byte) *gat
 		require.NoError(tb, err)
 		return e
 	}
+	applied, err := registry.PutSpec(tb.Context(), store, modelName, fmt.Appendf(nil,
+		"apiVersion: leanloop/v1\nkind: Model\nmetadata: {name: %s}\ntask: binary\ndata: {prefix: s3://lake/flights/, target: late}\nserving: {log: {sample: %g}}\n", modelName, sample))
+	require.NoError(tb, err)
+	do(registry.Command{Kind: registry.KindSpecApplied, Spec: &registry.SpecApplied{Digest: applied, AppliedBy: "cli:ana"}})
 	for i, files := range models {
 		paths := map[string]string{}
 		for name, raw := range files {

@@ -114,6 +114,26 @@ func BenchmarkSplit(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
+// BenchmarkPredictionLog asks the gateway with every row logged and with none, in turn. One operation is a round of both.
+func BenchmarkPredictionLog(b *testing.B) {
+	on, off := newSampledGateway(b, 1, 0, treesModel(b, 1)), newSampledGateway(b, 0, 0, treesModel(b, 1))
+	requests := requestsOf(b)
+	var spent [2]time.Duration
+	load(b, on.address, requests)
+	load(b, off.address, requests)
+	for b.Loop() {
+		for i, g := range []*gateway{on, off} {
+			began := time.Now()
+			load(b, g.address, requests)
+			spent[i] += time.Since(began)
+		}
+	}
+	b.ReportMetric(float64(b.N*connections*batch)/spent[0].Seconds(), "on/s")
+	b.ReportMetric(float64(b.N*connections*batch)/spent[1].Seconds(), "off/s")
+	b.ReportMetric(spent[1].Seconds()/spent[0].Seconds(), "on/off")
+	b.ReportMetric(0, "ns/op")
+}
+
 // quantile of sorted latencies, in microseconds.
 func quantile(sorted []time.Duration, q float64) float64 {
 	return float64(sorted[int(q*float64(len(sorted)-1))].Nanoseconds()) / 1000

@@ -63,9 +63,9 @@ var ErrGone = errors.New("the part is gone")
 // their own names, and the answer as q.Answer names it. It returns how many rows those are. Memory is bounded by the
 // reader's limits, whatever the part's size.
 func Scan(ctx context.Context, store objectstore.Getter, key string, q Query, o dataset.ReadOptions, v dataset.Visitor) (rows int64, err error) {
-	contract := q.contract()
-	o.Name, o.Format, o.Contract = key, dataset.CSVGzip, &contract
-	w := &windowed{query: q, to: v}
+	l, _ := layoutOf(key)
+	o.Name, o.Format, o.Contract = key, string(l), q.contract(l)
+	w := &windowed{query: q, layout: l, to: v}
 	_, report, err := dataset.Scan(ctx, stored{ctx, store, key}, o, w)
 	if errors.Is(err, objectstore.ErrNotFound) {
 		return 0, fmt.Errorf("prediction log %s: %w", key, ErrGone)
@@ -93,9 +93,10 @@ func (s stored) Open() (io.ReadCloser, error) {
 
 // windowed passes on the rows of a window, without the log's own columns.
 type windowed struct {
-	query Query
-	to    dataset.Visitor
-	rows  int64 // passed on
+	query  Query
+	layout layout
+	to     dataset.Visitor
+	rows   int64 // passed on
 }
 
 // Visible are the columns that a scan's visitor sees, with their kinds.
@@ -111,10 +112,10 @@ func (q Query) Visible() []spec.ColumnRule {
 }
 
 // logged are the log's columns of Visible.
-func (q Query) logged() []string {
+func (q Query) logged(l layout) []string {
 	var out []string
 	for _, f := range q.Features {
-		out = append(out, FeatureColumn(f.Name))
+		out = append(out, l.feature(f.Name))
 	}
 	if q.Answer.Name != "" {
 		out = append(out, q.Answer.column())
@@ -136,7 +137,7 @@ func (w *windowed) Rows(c dataset.Chunk) error {
 	if len(keep) == 0 {
 		return nil
 	}
-	t, err := c.Project(w.query.logged())
+	t, err := c.Project(w.query.logged(w.layout))
 	if err != nil {
 		return err
 	}

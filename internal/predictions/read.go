@@ -76,13 +76,12 @@ func Read(ctx context.Context, store objectstore.Store, q Query) (Window, error)
 		q.MaxRows = DefaultMaxRows
 	}
 	g := gathered{limit: q.MaxRows}
-	contract := q.contract()
 	parts, err := Parts(ctx, store, q)
 	if err != nil {
 		return Window{}, err
 	}
 	for _, part := range parts {
-		t, err := readPart(ctx, store, part.Key, &contract, q.From, q.To)
+		t, err := readPart(ctx, store, part.Key, q)
 		if errors.Is(err, objectstore.ErrNotFound) {
 			continue // removed by retention since it was listed
 		}
@@ -97,8 +96,8 @@ func Read(ctx context.Context, store objectstore.Store, q Query) (Window, error)
 	return g.window(q)
 }
 
-// contract is the columns of the version's parts.
-func (q Query) contract() spec.Contract {
+// contract is the columns of the version's parts of a layout.
+func (q Query) contract(l layout) *spec.Contract {
 	c := spec.Contract{Columns: Columns()}
 	for i := range c.Columns {
 		if c.Columns[i].Name == ColumnLabel && q.Answer.Name != "" && q.Answer.column() == ColumnLabel {
@@ -106,10 +105,10 @@ func (q Query) contract() spec.Contract {
 		}
 	}
 	for _, f := range q.Features {
-		f.Name = FeatureColumn(f.Name)
+		f.Name = l.feature(f.Name)
 		c.Columns = append(c.Columns, f)
 	}
-	return c
+	return &c
 }
 
 // gathered is the parts so far, sampled: of all rows those whose id's hash has its lowest halvings bits clear.
@@ -221,24 +220,29 @@ func (g *gathered) window(q Query) (Window, error) {
 	return w, nil
 }
 
-func readPart(ctx context.Context, store objectstore.Getter, key string, contract *spec.Contract, from, to time.Time) (*dataset.Table, error) {
+// readPart reads the rows of a part that are in the window. Its columns are named as Parquet names them.
+func readPart(ctx context.Context, store objectstore.Getter, key string, q Query) (*dataset.Table, error) {
 	body, _, err := store.Get(ctx, key)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = body.Close() }()
-	t, _, report, err := dataset.Read(ctx, body, dataset.ReadOptions{Name: key, Format: dataset.CSVGzip, Contract: contract})
+	l, _ := layoutOf(key)
+	t, _, report, err := dataset.Read(ctx, body, dataset.ReadOptions{Name: key, Format: string(l), Contract: q.contract(l)})
 	if err != nil {
 		return nil, fmt.Errorf("prediction log: %w", err)
 	}
 	if !report.OK() {
 		return nil, fmt.Errorf("prediction log: %w", report.Error())
 	}
+	for i, c := range q.contract(dataset.Parquet).Columns {
+		t.Columns[i].Name = c.Name
+	}
 	c, ok := t.Column(ColumnTime)
 	if !ok {
 		return nil, fmt.Errorf("prediction log %s: no column %s", key, ColumnTime)
 	}
-	keep := inWindow(c.Times, from, to)
+	keep := inWindow(c.Times, q.From, q.To)
 	if len(keep) == t.Rows {
 		return t, nil
 	}

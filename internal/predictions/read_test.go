@@ -32,7 +32,12 @@ type logged struct {
 
 func newLog(t *testing.T) *logged { return &logged{Memory: objectstore.NewMemory(), t: t} }
 
-// write stores a part whose rows were answered at the given times; cells are its features, as CSV.
+// csvKey is where a gateway of before put its part.
+func csvKey(at time.Time, version int, name string) string {
+	return strings.TrimSuffix(predictions.Key(model, at, version, "gw", name), ".parquet") + ".csv.gz"
+}
+
+// write stores a part, as gateways of before did, whose rows were answered at the given times; cells are its features, as CSV.
 func (l *logged) write(version int, features, cells string, at ...time.Time) {
 	l.t.Helper()
 	l.parts++
@@ -49,7 +54,7 @@ func (l *logged) write(version int, features, cells string, at ...time.Time) {
 	_, err := io.WriteString(z, csv.String())
 	require.NoError(l.t, err)
 	require.NoError(l.t, z.Close())
-	key := predictions.Key(model, at[0], version, "gw", fmt.Sprint(l.parts))
+	key := csvKey(at[0], version, fmt.Sprint(l.parts))
 	_, err = l.Create(l.t.Context(), key, bytes.NewReader(packed.Bytes()), int64(packed.Len()))
 	require.NoError(l.t, err)
 }
@@ -238,7 +243,7 @@ type removing struct{ *logged }
 
 func (r removing) List(ctx context.Context, prefix string, each func(objectstore.Info) error) error {
 	err := r.logged.List(ctx, prefix, each)
-	r.Remove(predictions.Key(model, noon, 1, "gw", "1"))
+	r.Remove(csvKey(noon, 1, "1"))
 	return err
 }
 

@@ -39,10 +39,12 @@ type Config struct {
 	FlushMetrics  time.Duration // between points to the time series store
 	MetricBacklog int           // points kept while it is away; the oldest go first
 
+	LogFlush     time.Duration // between writes of logged predictions to the state folder: what kill -9 may lose
 	LogAge       time.Duration // a part of the prediction log is at most this old when it is sent
 	LogAgeCanary time.Duration // the same while a challenger has weight
 	LogPart      int           // bytes, uncompressed: a part this large is sent at once
-	LogBuffer    int           // bytes, uncompressed: predictions beyond it are not logged, and counted
+	LogBuffer    int           // bytes of rows in memory: predictions beyond it are not logged, and counted
+	LogDisk      int64         // bytes of rows in the state folder: the same
 
 	MaxBody      int64         // bytes of one request; more: 413
 	MaxBatch     int           // rows of one request; more: 413
@@ -65,7 +67,8 @@ func DefaultConfig() Config {
 		ChallengerTimeout: 100 * time.Millisecond,
 		Heartbeat:         registry.HeartbeatEvery, HeartbeatExpiry: registry.HeartbeatTTL,
 		FlushMetrics: time.Second, MetricBacklog: 10_000,
-		LogAge: 5 * time.Second, LogAgeCanary: time.Second, LogPart: 4 << 20, LogBuffer: 64 << 20,
+		LogFlush: 500 * time.Millisecond, LogAge: 15 * time.Second, LogAgeCanary: 5 * time.Second,
+		LogPart: 8 << 20, LogBuffer: 64 << 20, LogDisk: 1 << 30,
 		MaxBody: 4 << 20, MaxBatch: 10_000, MaxInFlight: 1024, MaxMemory: 256 << 20,
 		ReadHeader: 5 * time.Second, ReadRequest: 30 * time.Second, WriteAnswer: 30 * time.Second,
 		Idle: 2 * time.Minute, BreakGlass: 3 * time.Second, DrainTimeout: 10 * time.Second, FlushTimeout: 10 * time.Second,
@@ -87,7 +90,7 @@ func (c Config) Validate() error {
 		{"discover", c.Discover}, {"follow", c.Follow}, {"follow-canary", c.FollowCanary},
 		{"stale-after", c.StaleAfter}, {"read-timeout", c.ReadTimeout}, {"load-timeout", c.LoadTimeout},
 		{"challenger-timeout", c.ChallengerTimeout}, {"heartbeat", c.Heartbeat}, {"heartbeat-expiry", c.HeartbeatExpiry}, {"flush-metrics", c.FlushMetrics},
-		{"log-age", c.LogAge}, {"log-age-canary", c.LogAgeCanary}, {"read-header", c.ReadHeader},
+		{"log-flush", c.LogFlush}, {"log-age", c.LogAge}, {"log-age-canary", c.LogAgeCanary}, {"read-header", c.ReadHeader},
 		{"read-request", c.ReadRequest}, {"write-answer", c.WriteAnswer}, {"idle", c.Idle},
 		{"break-glass", c.BreakGlass}, {"drain-timeout", c.DrainTimeout}, {"flush-timeout", c.FlushTimeout},
 	} {
@@ -99,7 +102,7 @@ func (c Config) Validate() error {
 		name  string
 		value int64
 	}{
-		{"metric-backlog", int64(c.MetricBacklog)}, {"log-part", int64(c.LogPart)}, {"log-buffer", int64(c.LogBuffer)},
+		{"metric-backlog", int64(c.MetricBacklog)}, {"log-part", int64(c.LogPart)}, {"log-buffer", int64(c.LogBuffer)}, {"log-disk", c.LogDisk},
 		{"max-body", c.MaxBody}, {"max-batch", int64(c.MaxBatch)}, {"max-in-flight", int64(c.MaxInFlight)},
 	} {
 		if n.value <= 0 {

@@ -53,6 +53,7 @@ func routingOf(model string, r registry.Routing) routingState {
 //	routes/<model>.json            the routing state that was applied last
 //	overrides/<model>.json         a break-glass rollback that the ledger doesn't have yet
 //	objects/models/<model>/...     artifacts and specs, under their keys in the bucket
+//	predictions/<part>.rows        logged predictions that the object store doesn't have yet
 type disk struct {
 	dir    string
 	unkept func(error) // told of each object that was to be kept: why it couldn't be, or nil
@@ -63,7 +64,7 @@ const maxArtifacts = 4
 
 func openDisk(dir string) (*disk, error) {
 	d := &disk{dir: dir, unkept: func(error) {}}
-	for _, sub := range []string{d.routes(), d.overrides(), d.objects()} {
+	for _, sub := range []string{d.routes(), d.overrides(), d.objects(), d.rows()} {
 		if err := os.MkdirAll(sub, 0o750); err != nil {
 			return nil, fmt.Errorf("gateway state folder: %w", err)
 		}
@@ -73,6 +74,7 @@ func openDisk(dir string) (*disk, error) {
 
 func (d *disk) routes() string  { return filepath.Join(d.dir, "routes") }
 func (d *disk) objects() string { return filepath.Join(d.dir, "objects") }
+func (d *disk) rows() string    { return filepath.Join(d.dir, "predictions") }
 
 // models are those that have a routing state.
 func (d *disk) models() ([]string, error) {

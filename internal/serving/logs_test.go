@@ -1,10 +1,10 @@
 package serving_test
 
 import (
-	"compress/gzip"
+	"bytes"
 	"context"
-	"encoding/csv"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/parquet-go/parquet-go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/leanloop/leanloop/internal/objectstore"
@@ -44,17 +45,33 @@ func (w *world) logged() map[string][][]string {
 	ctx := context.Background()
 	out := map[string][][]string{}
 	require.NoError(w.t, w.store.List(ctx, "predictions/", func(info objectstore.Info) error {
-		body, _, err := w.store.Get(ctx, info.Key)
+		data, _, err := objectstore.ReadAll(ctx, w.store, info.Key, 1<<30)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = body.Close() }()
-		z, err := gzip.NewReader(body)
+		file, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)))
 		if err != nil {
 			return err
 		}
-		out[info.Key], err = csv.NewReader(z).ReadAll()
-		return err
+		require.Len(w.t, file.RowGroups(), 1)
+		var header []string
+		for _, column := range file.Schema().Fields() {
+			header = append(header, column.Name())
+		}
+		out[info.Key] = [][]string{header}
+		rows := make([]parquet.Row, file.NumRows())
+		reader := parquet.NewReader(file)
+		defer func() { _ = reader.Close() }()
+		n, err := reader.ReadRows(rows)
+		require.Equal(w.t, len(rows), n, err)
+		for _, row := range rows {
+			var cells []string
+			for _, v := range row {
+				cells = append(cells, v.String())
+			}
+			out[info.Key] = append(out[info.Key], cells)
+		}
+		return nil
 	}))
 	return out
 }
@@ -75,11 +92,11 @@ func TestPredictionLogHoldsWhatWasAskedAndAnswered(t *testing.T) {
 	parts := w.logged()
 	require.Len(t, parts, 1)
 	for key, rows := range parts {
-		require.Regexp(t, regexp.MustCompile(`^predictions/flight-delay/dt=2026-03-01/hh=12/1-gw-1-20260301T120000\.0+-00000001\.csv\.gz$`), key)
+		require.Regexp(t, regexp.MustCompile(`^predictions/flight-delay/dt=2026-03-01/hh=12/1-gw-1-20260301T120000\.0+-00000001\.parquet$`), key)
 		require.Equal(t, [][]string{
-			{"prediction_id", "time", "version", "arm", "row_id", "score", "label", "latency_us", "dep_delay", "carrier"},
-			{a.body["prediction_id"].(string), "2026-03-01T12:00:00.000Z", "1", "champion", `UA-1,"x"`,
-				rows[1][5], "late", "0", "20.50", ""},
+			{"prediction_id", "time", "version", "arm", "row_id", "score", "label", "latency_us", "model", "dep_delay", "carrier"},
+			{a.body["prediction_id"].(string), fmt.Sprint(w.clock.Now().UnixMilli()), "1", "champion", `UA-1,"x"`,
+				rows[1][5], "late", "0", "flight-delay", "20.5", "<null>"},
 		}, rows)
 	}
 }
@@ -94,7 +111,7 @@ func TestFeaturesNamedLikeLogColumnsGetAPrefix(t *testing.T) {
 	require.Equal(t, http.StatusOK, w.predict(`{"score": 1, "carrier": "AA"}`).status)
 	w.sync()
 	for _, rows := range w.logged() {
-		require.Equal(t, []string{"feature.score", "carrier"}, rows[0][len(predictions.Columns()):])
+		require.Equal(t, []string{"feature.score", "carrier"}, rows[0][len(predictions.Columns())+1:])
 	}
 }
 

@@ -66,10 +66,16 @@ func newMetrics(s *Server) *metrics {
 		logWritten: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "leanloop_prediction_log_rows_total", Help: "Rows of the prediction log that were stored."}),
 		logDropped: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "leanloop_prediction_log_dropped_total", Help: "Rows that did not fit the prediction log's memory."}),
+			Name: "leanloop_prediction_log_dropped_total", Help: "Rows that fitted neither the prediction log's memory nor its disk, or could not be read back."}),
 	}
 	m.registry.MustRegister(m.latency, m.predictions, m.rejected, m.ledgerReads, m.loadFailures, m.heartbeatFailures, m.copies, m.breakGlass,
 		m.logWritten, m.logDropped, routeCollector{s},
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "leanloop_prediction_log_bytes_held", Help: "Bytes of logged rows that the object store does not have yet, in memory and in the state folder.",
+		}, func() float64 {
+			memory, disk := s.logged.held()
+			return float64(memory) + float64(disk)
+		}),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "leanloop_points_dropped_total", Help: "Points that the time series store never took.",
 		}, func() float64 { return float64(s.points.dropped()) }),

@@ -1,33 +1,36 @@
 package serving
 
 import (
-	"bytes"
 	"cmp"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/leanloop/leanloop/internal/objectstore"
 	"github.com/leanloop/leanloop/internal/predictions"
 )
 
-// predictionLog collects predictions in memory and sends them to the object store as compressed CSV, one object a
-// model, version and hour, closed by size or age. It never holds up a request: what doesn't fit its memory is
-// dropped, and counted.
+// predictionLog collects predictions and sends them to the object store as Parquet, one object a model, version and
+// hour, closed by size or age. Rows wait in memory for as long as Config.LogFlush, then in files of the state folder
+// until they are stored: a process that is killed loses what it had in memory, and the next one sends the rest. It never
+// holds up a request: what fits neither memory nor disk is dropped, and counted.
 type predictionLog struct {
 	server *Server
-	full   chan struct{} // a part reached its size
+	dir    string
+	full   chan struct{} // rows wait that shouldn't wait for the next tick
+	due    chan struct{} // a part waits to be sent
 
-	flushing sync.Mutex // one flush at a time
+	persisting sync.Mutex // one at a time moves rows out of memory
+	sending    sync.Mutex // one at a time sends
 
 	mu     sync.Mutex
-	open   map[partKey]*part
+	open   map[partKey]*openPart
 	sealed []*sealedPart // wait to be sent, oldest first
-	bytes  int           // held by both
+	memory int           // bytes of rows in memory
+	disk   int64         // bytes of files
 	seq    int
 }
 
@@ -37,23 +40,61 @@ type partKey struct {
 	hour    int64 // hours since 1970
 }
 
-// part is an open one: rows as CSV.
-type part struct {
-	rows    int
+// openPart takes rows.
+type openPart struct {
+	header  logHeader
+	name    string // of its file
 	started time.Time
-	csv     []byte
+	rows    int
+	pending []byte // rows that are in no file yet
+	spare   []byte // memory for the next of them
+
+	file *logFile // nil: nothing was written yet. Only persist touches it
 }
 
-// sealedPart has its name, which a retry keeps, so that it can't be stored twice.
+// sealedPart has its key, which a retry and another process keep, so that it can't be stored twice.
 type sealedPart struct {
-	key  string
-	rows int
-	data []byte // CSV, or gzip of it once packed
-	gzip bool
+	header logHeader // of one that another process left: in its file
+	path   string
+	rows   int      // 0: not known
+	file   *logFile // nil: all rows are in memory
+	tail   []byte   // rows that no file took
+	packed []byte   // as sent
 }
 
 func newPredictionLog(s *Server) *predictionLog {
-	return &predictionLog{server: s, full: make(chan struct{}, 1), open: map[partKey]*part{}}
+	l := &predictionLog{
+		server: s, dir: s.disk.rows(), full: make(chan struct{}, 1), due: make(chan struct{}, 1), open: map[partKey]*openPart{},
+	}
+	l.adopt()
+	return l
+}
+
+// adopt takes the files that processes of before left.
+func (l *predictionLog) adopt() {
+	paths, err := filepath.Glob(filepath.Join(l.dir, "*"+logSuffix))
+	l.server.troubles.note("prediction log left behind", err)
+	for _, path := range paths { // sorted, so oldest first
+		f, err := openLogFile(path)
+		switch {
+		case err != nil:
+			l.server.log().Warn("predictions that were left behind can't be read", "file", filepath.Base(path), "error", err)
+		case f != nil:
+			l.sealed = append(l.sealed, &sealedPart{path: path, file: f})
+			l.disk += f.size
+		}
+	}
+	if len(l.sealed) > 0 {
+		l.server.log().Info("sends predictions of the process before", "parts", len(l.sealed), "bytes", l.disk)
+		wake(l.due)
+	}
+}
+
+func wake(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
 }
 
 // add logs the sampled part of a request's rows.
@@ -62,6 +103,7 @@ func (l *predictionLog) add(w *work, r *route, now time.Time) {
 	if sample <= 0 {
 		return
 	}
+	cfg := &l.server.cfg
 	places := len(r.order)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -69,64 +111,121 @@ func (l *predictionLog) add(w *work, r *route, now time.Time) {
 		if sample < 1 && l.server.ports.Random() >= sample {
 			continue
 		}
+		if l.memory >= cfg.LogBuffer || l.disk >= cfg.LogDisk {
+			l.server.metrics.logDropped.Inc()
+			continue
+		}
 		res := &w.results[i]
 		key := partKey{r.model, res.arm.number, now.Unix() / 3600}
 		p, ok := l.open[key]
 		if !ok {
-			p = &part{started: now}
-			p.csv = appendLogHeader(p.csv, res.arm)
-			l.bytes += len(p.csv)
-			l.open[key] = p
+			p = l.begin(key, res.arm, now)
 		}
-		if l.bytes >= l.server.cfg.LogBuffer {
-			l.server.metrics.logDropped.Inc()
-			continue
-		}
-		before := len(p.csv)
-		p.csv = appendLogRow(p.csv, w, i, w.row(i, places), r.rowID, now)
+		before := len(p.pending)
+		p.pending = appendLogRow(p.pending, w, i, w.row(i, places), r.rowID, now)
 		p.rows++
-		l.bytes += len(p.csv) - before
-		if len(p.csv) >= l.server.cfg.LogPart {
-			select {
-			case l.full <- struct{}{}:
-			default:
-			}
+		l.memory += len(p.pending) - before
+		if len(p.pending) >= cfg.LogPart {
+			wake(l.full)
 		}
 	}
 }
 
-// seal closes the parts that are due: all of them, or those of size or age, or of an hour that is over.
-func (l *predictionLog) seal(now time.Time, all bool) {
+// begin opens a part.
+func (l *predictionLog) begin(key partKey, a *arm, now time.Time) *openPart {
+	l.seq++
+	// Unique for this gateway, over restarts too: when the process started, and a number.
+	name := fmt.Sprintf("%s-%08d", l.server.started.UTC().Format("20060102T150405.000000000"), l.seq)
+	p := &openPart{name: name + logSuffix, started: now, header: logHeader{
+		Key:   predictions.Key(key.model, time.Unix(key.hour*3600, 0), key.version, l.server.cfg.ID, name),
+		Model: key.model, Version: key.version, Features: logFeatures(&a.model.Signature),
+	}}
+	l.open[key] = p
+	return p
+}
+
+// moving is a part whose rows are on their way to disk.
+type moving struct {
+	*openPart
+	rows   []byte
+	sealed bool
+}
+
+// persist moves all rows out of memory, and seals the parts that are due: all of them, or those of size or age, or of an
+// hour that is over. What no disk takes stays in memory, and is sent from there; the error says why.
+func (l *predictionLog) persist(now time.Time, all bool) error {
+	l.persisting.Lock()
+	defer l.persisting.Unlock()
+	var failed error
+	for _, m := range l.take(now, all) {
+		err := l.write(m.openPart, m.rows)
+		l.mu.Lock()
+		var tail []byte
+		if err == nil {
+			l.memory -= len(m.rows)
+			if cap(m.rows) <= maxKept {
+				m.spare = m.rows[:0]
+			}
+		} else {
+			failed, tail = err, m.rows
+		}
+		switch {
+		case m.sealed:
+			l.sealed = append(l.sealed, &sealedPart{header: m.header, path: filepath.Join(l.dir, m.name), rows: m.openPart.rows, file: m.file, tail: tail})
+			wake(l.due)
+		case tail != nil:
+			m.pending = append(tail, m.pending...)
+		}
+		l.mu.Unlock()
+	}
+	if failed != nil {
+		return fmt.Errorf("prediction log: state folder: %w", failed)
+	}
+	return nil
+}
+
+// take gives the parts that have rows to be written or are due, which get no more rows.
+func (l *predictionLog) take(now time.Time, all bool) []moving {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var due []partKey
+	var out []moving
 	for key, p := range l.open {
-		old := now.Sub(p.started) >= l.maxAge(key.model)
-		if all || old || len(p.csv) >= l.server.cfg.LogPart || now.Unix()/3600 != key.hour {
-			due = append(due, key)
+		size := len(p.pending)
+		if p.file != nil {
+			size += int(p.file.size)
+		}
+		sealed := all || now.Sub(p.started) >= l.maxAge(key.model) || size >= l.server.cfg.LogPart || now.Unix()/3600 != key.hour
+		if sealed {
+			delete(l.open, key)
+		}
+		if sealed || len(p.pending) > 0 {
+			out = append(out, moving{openPart: p, rows: p.pending, sealed: sealed})
+			p.pending, p.spare = p.spare, nil
 		}
 	}
-	slices.SortFunc(due, func(a, b partKey) int {
-		return cmp.Or(cmp.Compare(a.model, b.model), cmp.Compare(a.hour, b.hour), cmp.Compare(a.version, b.version))
-	})
-	for _, key := range due {
-		p := l.open[key]
-		delete(l.open, key)
-		if p.rows == 0 {
-			l.bytes -= len(p.csv)
-			continue
-		}
-		l.seq++
-		l.sealed = append(l.sealed, &sealedPart{
-			key:  predictions.Key(key.model, time.Unix(key.hour*3600, 0), key.version, l.server.cfg.ID, l.sequence()),
-			rows: p.rows, data: p.csv,
-		})
-	}
+	slices.SortFunc(out, func(a, b moving) int { return cmp.Compare(a.name, b.name) })
+	return out
 }
 
-// sequence is unique for this gateway, over restarts too: when the process started, and a number.
-func (l *predictionLog) sequence() string {
-	return fmt.Sprintf("%s-%08d", l.server.started.UTC().Format("20060102T150405.000000000"), l.seq)
+// write adds rows to a part's file.
+func (l *predictionLog) write(p *openPart, rows []byte) (err error) {
+	if len(rows) == 0 {
+		return nil
+	}
+	before := int64(0)
+	if p.file == nil {
+		if p.file, err = createLogFile(filepath.Join(l.dir, p.name), p.header); err != nil {
+			p.file = nil
+			return err
+		}
+	} else {
+		before = p.file.size
+	}
+	err = p.file.append(rows)
+	l.mu.Lock()
+	l.disk += p.file.size - before
+	l.mu.Unlock()
+	return err
 }
 
 func (l *predictionLog) maxAge(model string) time.Duration {
@@ -136,11 +235,10 @@ func (l *predictionLog) maxAge(model string) time.Duration {
 	return l.server.cfg.LogAge
 }
 
-// flush sends the parts that are due, oldest first, until they are stored or the store fails.
-func (l *predictionLog) flush(ctx context.Context, all bool) error {
-	l.flushing.Lock()
-	defer l.flushing.Unlock()
-	l.seal(l.server.ports.Clock(), all)
+// send sends the sealed parts, oldest first, until they are stored or the store fails.
+func (l *predictionLog) send(ctx context.Context) error {
+	l.sending.Lock()
+	defer l.sending.Unlock()
 	for {
 		l.mu.Lock()
 		if len(l.sealed) == 0 {
@@ -149,18 +247,26 @@ func (l *predictionLog) flush(ctx context.Context, all bool) error {
 		}
 		p := l.sealed[0]
 		l.mu.Unlock()
-		if err := l.send(ctx, p); err != nil {
+		if err := l.store(ctx, p); err != nil {
 			return err
 		}
 		l.mu.Lock()
 		l.sealed = l.sealed[1:]
-		l.bytes -= len(p.data)
+		l.memory -= len(p.tail)
+		if p.file != nil {
+			l.disk -= p.file.size
+		}
 		l.mu.Unlock()
-		l.server.metrics.logWritten.Add(float64(p.rows))
 	}
 }
 
-// left is how many rows weren't sent.
+// flush sends everything.
+func (l *predictionLog) flush(ctx context.Context) error {
+	err := l.persist(l.server.ports.Clock(), true)
+	return errors.Join(err, l.send(ctx))
+}
+
+// left is how many rows weren't sent, and are on no disk either.
 func (l *predictionLog) left() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -169,48 +275,47 @@ func (l *predictionLog) left() int {
 		rows += p.rows
 	}
 	for _, p := range l.sealed {
-		rows += p.rows
+		if len(p.tail) > 0 {
+			rows += p.rows
+		}
 	}
 	return rows
 }
 
-func (l *predictionLog) send(ctx context.Context, p *sealedPart) error {
-	if !p.gzip {
-		packed, err := gzipped(p.data)
-		if err != nil {
-			return fmt.Errorf("prediction log %s: %w", p.key, err)
+// end lets go of the files that weren't sent: the next process has them.
+func (l *predictionLog) end() error {
+	l.persisting.Lock()
+	defer l.persisting.Unlock()
+	l.sending.Lock()
+	defer l.sending.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var err error
+	for _, p := range l.open {
+		if p.file != nil {
+			err = errors.Join(err, p.file.leave())
 		}
-		l.mu.Lock()
-		l.bytes += len(packed) - len(p.data)
-		p.data, p.gzip = packed, true
-		l.mu.Unlock()
 	}
-	_, err := l.server.ports.Store.Create(ctx, p.key, bytes.NewReader(p.data), int64(len(p.data)))
-	if err != nil && !errors.Is(err, objectstore.ErrExists) { // exists: an earlier call whose answer was lost
-		return fmt.Errorf("prediction log %s: %w", p.key, err)
+	for _, p := range l.sealed {
+		if p.file != nil {
+			err = errors.Join(err, p.file.leave())
+		}
 	}
-	return nil
+	clear(l.open)
+	l.sealed = nil
+	return err
 }
 
-func gzipped(data []byte) ([]byte, error) {
-	var out bytes.Buffer
-	z, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := z.Write(data); err != nil {
-		return nil, err
-	}
-	if err := z.Close(); err != nil {
-		return nil, err
-	}
-	return out.Bytes(), nil
+// held is how many bytes of rows wait in memory and on disk.
+func (l *predictionLog) held() (memory int, disk int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.memory, l.disk
 }
 
-// run flushes what is due until ctx ends.
-func (l *predictionLog) run(ctx context.Context) {
-	every := min(l.server.cfg.LogAge, l.server.cfg.LogAgeCanary) / 4
-	ticker := time.NewTicker(max(every, 10*time.Millisecond))
+// keep moves rows to disk until ctx ends.
+func (l *predictionLog) keep(ctx context.Context) {
+	ticker := time.NewTicker(l.server.cfg.LogFlush)
 	defer ticker.Stop()
 	for {
 		select {
@@ -219,15 +324,30 @@ func (l *predictionLog) run(ctx context.Context) {
 		case <-ticker.C:
 		case <-l.full:
 		}
+		l.server.troubles.note("prediction log on disk", l.persist(l.server.ports.Clock(), false))
+	}
+}
+
+// run sends what is due until ctx ends.
+func (l *predictionLog) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.due:
+		}
 		sending, cancel := context.WithTimeout(ctx, l.server.cfg.ReadTimeout)
-		err := l.flush(sending, false)
+		err := l.send(sending)
 		cancel()
 		if ctx.Err() != nil {
 			return
 		}
 		l.server.troubles.note("prediction log", err)
-		if err != nil && !sleep(ctx, l.server.cfg.LogAgeCanary) {
-			return
+		if err != nil {
+			if !sleep(ctx, l.server.cfg.LogAgeCanary) {
+				return
+			}
+			wake(l.due)
 		}
 	}
 }

@@ -95,6 +95,7 @@ func (s *Server) Run(ctx context.Context) error {
 	follow()
 	tasks.Go(func() { s.runHeartbeat(ctx) })
 	tasks.Go(func() { s.points.run(ctx, s.cfg.FlushMetrics, s.takePoints, s.troubles) })
+	tasks.Go(func() { s.logged.keep(ctx) })
 	tasks.Go(func() { s.logged.run(ctx) })
 	tasks.Go(func() { s.runMirror(ctx) })
 	for {
@@ -120,7 +121,7 @@ func (s *Server) Sync(ctx context.Context) error {
 	err = errors.Join(err, s.heartbeat(ctx, s.cfg.HeartbeatExpiry))
 	s.drainMirror(ctx)
 	s.points.add(s.takePoints())
-	return errors.Join(err, s.points.send(ctx), s.logged.flush(ctx, true))
+	return errors.Join(err, s.points.send(ctx), s.logged.flush(ctx))
 }
 
 // restore begins with the models named by the configuration and those on disk.
@@ -248,7 +249,7 @@ func (s *Server) flush() {
 		left func() int
 	}{
 		{"metrics", func() error { return s.points.send(ctx) }, s.points.left},
-		{"prediction log", func() error { return s.logged.flush(ctx, true) }, s.logged.left},
+		{"prediction log", func() error { return s.logged.flush(ctx) }, s.logged.left},
 		{"last heartbeat", func() error { return s.heartbeat(ctx, 0) }, func() int { return 1 }},
 	} {
 		tasks.Go(func() {
@@ -258,6 +259,9 @@ func (s *Server) flush() {
 		})
 	}
 	tasks.Wait()
+	if err := s.logged.end(); err != nil {
+		s.log().Warn("prediction log: state folder", "error", err)
+	}
 }
 
 func (s *Server) log() *slog.Logger { return s.ports.Log }
