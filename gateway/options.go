@@ -50,6 +50,7 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (options
 	models := fs.String("models", getenv("LEANLOOP_MODELS"), "`names` of the models to serve, with commas; default: all (LEANLOOP_MODELS)")
 	fs.StringVar(&o.influx.URL, "influx", getenv("INFLUX_URL"), "`URL` of InfluxDB; none: metrics for Prometheus only (INFLUX_URL; INFLUX_TOKEN, INFLUX_ORG, INFLUX_BUCKET)")
 	fs.DurationVar(&c.FlushMetrics, "flush-metrics", c.FlushMetrics, "`time` between points to InfluxDB")
+	fs.DurationVar(&c.LogAge, "log-age", c.LogAge, "`time` after which a part of the prediction log is sent; a third of it while there is a challenger")
 	fs.DurationVar(&c.DrainTimeout, "drain-timeout", c.DrainTimeout, "`time` for requests in flight at shutdown")
 	fs.IntVar(&c.MaxInFlight, "max-in-flight", c.MaxInFlight, "requests at once; more get 429")
 	fs.IntVar(&c.MaxBatch, "max-batch", c.MaxBatch, "rows of one request; more get 413")
@@ -61,6 +62,7 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (options
 	if fs.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q; the only command is health", fs.Arg(0))
 	}
+	c.LogAgeCanary = c.LogAge / 3
 	o.token = getenv("LEANLOOP_ADMIN_TOKEN")
 	o.influx.Token, o.influx.Org, o.influx.Bucket = getenv("INFLUX_TOKEN"), getenv("INFLUX_ORG"), or("INFLUX_BUCKET", timeseries.DefaultInfluxBucket)
 	for name := range strings.SplitSeq(*models, ",") {

@@ -155,7 +155,7 @@ func (s *Stack) scratch() string { return filepath.Join(s.options.Data, "scratch
 func (s *Stack) StartGateway(ctx context.Context) error {
 	args := []string{
 		"--listen", s.listen.Gateway, "--admin-listen", s.listen.Admin, "--id", "local", "--address", s.GatewayURL(),
-		"--state-dir", filepath.Join(s.options.Data, "gateway"), "--flush-metrics", "1s",
+		"--state-dir", filepath.Join(s.options.Data, "gateway"), "--flush-metrics", "1s", "--log-age", "3s",
 	}
 	var err error
 	s.gateway, err = Start(ctx, Command{
