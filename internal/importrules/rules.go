@@ -94,7 +94,7 @@ func pure() []string {
 }
 
 func plain() []string {
-	return []string{"internal/dataset", "internal/dataset/profile", "internal/spec"}
+	return []string{"internal/dataset", "internal/dataset/profile", "internal/search/space", "internal/spec"}
 }
 
 // ports are the packages that declare a port beside its providers, one provider a file.
