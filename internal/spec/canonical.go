@@ -80,6 +80,11 @@ func (w *yamlWriter) value(v reflect.Value, depth int) {
 	}
 	switch v.Kind() {
 	case reflect.Struct:
+		if !v.CanAddr() { // it is in a map
+			copied := reflect.New(v.Type()).Elem()
+			copied.Set(v)
+			v = copied
+		}
 		before := w.Len()
 		w.WriteString("\n")
 		w.fields(v, depth+1)

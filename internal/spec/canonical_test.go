@@ -100,6 +100,9 @@ func drawModel(t *rapid.T) *Model {
 		m.Train.Builtin, m.Train.Command = "", []string{"python3", strings.ReplaceAll(drawText(t, "argument"), "\x00", "0")} // no argument of a program has one
 		m.Train.Resources.Memory = Bytes(rapid.Int64Min(0).Draw(t, "memory"))
 	}
+	if rapid.Bool().Draw(t, "search") {
+		m.Train.Search = drawSearch(t)
+	}
 	low := rapid.Float64Range(0, 1).Draw(t, "gate")
 	m.Gates.Metrics = map[string]Bound{"f1": {Min: &low}, "log_loss": {Max: &low}}
 	m.Approval.Approvers = rapid.SampledFrom([][]string{{}, {"cli:ana"}, {"slack:U1", "cli:bo"}}).Draw(t, "approvers")

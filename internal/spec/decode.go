@@ -11,6 +11,7 @@ import (
 	"github.com/leanloop/leanloop/internal/dataset/suite"
 	"github.com/leanloop/leanloop/internal/instant"
 	"github.com/leanloop/leanloop/internal/nearest"
+	"github.com/leanloop/leanloop/internal/search/space"
 )
 
 // decoder fills a Model from a tree and notes everything that doesn't fit. It leaves alone what the tree doesn't
@@ -103,6 +104,17 @@ func (d *decoder) decode(n *node, v reflect.Value, path string, anyScalar bool) 
 			return
 		}
 		*target = d.param(n, path).(map[string]any) // of a mapping it is always one
+		return
+	case **Search:
+		*target = new(Search)
+		**target = defaultSearch()
+		d.mapping(n, reflect.ValueOf(*target).Elem(), path)
+		return
+	case *space.Space:
+		d.space(n, target, path)
+		return
+	case *[]any:
+		d.choices(n, target, path)
 		return
 	case *map[string]string:
 		d.words(n, target, path)

@@ -59,6 +59,9 @@ func (m *Model) complete() {
 	if len(m.Train.Command) == 0 {
 		fill(&m.Train.Builtin, "trees")
 	}
+	if m.Train.Search != nil {
+		m.Train.Search.complete(m.Task)
+	}
 	fill(&m.Gates.Champion.Metric, m.Task.DefaultComparison())
 	fill(&m.Monitor.Quality.Metric, m.Task.DefaultQuality())
 	if d := m.Gates.Disparity; d != nil && d.MinRows == 0 {

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/leanloop/leanloop/internal/dataset/suite"
+	"github.com/leanloop/leanloop/internal/search/space"
 )
 
 func compiled(t testing.TB) *jsonschema.Schema {
@@ -81,6 +82,13 @@ func TestSchemaAndParseRefuseTheSameShapes(t *testing.T) {
 		"monitor: {drift: {methods: {x: 5}}}\n", "monitor: {drift: {exclude: x}}\n", "monitor: {drift: {exclude: [5]}}\n", "canary: {steps: []}\n", "serving: {mirror: much}\n",
 		"canary: {steps: [{hold: 1h}]}\n", "canary: {steps: [{weight: 10%, hold: 1}]}\n", "canary: {max_slowdown: 0.5}\n", "canary: {max_psi: -1}\n", "canary: {on_failure: ignore}\n",
 		"train: {builtin: tree}\n", "train: {secrets: [s3cr3t]}\n", "train: {retries: {script: 101}}\n", "train: {resources: {memory: 4GB}}\n",
+		"train: {search: {}}\n", "train: {search: {space: {}}}\n", "train: {search: {space: [eta]}}\n", "train: {search: {space: {eta: [0, 1]}}}\n",
+		"train: {search: {space: {eta: {log: 5}}}}\n", "train: {search: {space: {eta: {log: [1]}}}}\n", "train: {search: {space: {eta: {choice: [[1], 2]}}}}\n",
+		"train: {search: {space: {eta: {lgo: [1, 2]}}}}\n", "train: {search: {space: {eta: {log: [1, 2], float: [1, 2]}}}}\n",
+		"train: {search: {space: {eta: {log: [1, 2]}}, trials: 0}}\n", "train: {search: {space: {eta: {log: [1, 2]}}, sampler: bayes}}\n",
+		"train: {search: {space: {eta: {log: [1, 2]}}, metric: {goal: less}}}\n", "train: {search: {space: {eta: {log: [1, 2]}}, pruner: {kind: mean}}}\n",
+		"train: {search: {space: {eta: {log: [1, 2]}}, pruner: {factor: 1}}}\n",
+		"train: {search: {space: {eta: {log: [1, 2]}}, best: keep}}\n", "train: {search: {space: {\"a b\": {log: [1, 2]}}}}\n",
 		"train: {params: [1]}\n", "train: {params: {a: null}}\n", "train: {command: python3}\n", "train: {command: [1]}\n",
 		"approval: {approvers: [ana]}\n", "approval: {approvers: [\"email:ana\"]}\n", "approval: {on_timeout: approve}\n", "approval: {four_eyes: \"no\"}\n",
 		"budget: {per_run: 20}\n", "budget: {per_run: -1 USD}\n", "notify: {slack: \"a b\"}\n", "apiVersion: leanloop/v2\n", "kind: Pod\n", "task: ranking\n",
@@ -118,6 +126,10 @@ func TestSchemaKnowsEveryField(t *testing.T) {
 		for typ.Kind() == reflect.Pointer {
 			typ = typ.Elem()
 		}
+		if typ == reflect.TypeFor[space.Space]() {
+			dimension, _ := schema["$defs"].(map[string]any)["dimension"].(map[string]any)
+			return walk(typ.Elem(), dimension, path+".*")
+		}
 		if typ.Kind() == reflect.Slice && typ.Elem().Kind() == reflect.Struct {
 			items, _ := at["items"].(map[string]any)
 			return walk(typ.Elem(), items, path+"[]")
@@ -130,6 +142,9 @@ func TestSchemaKnowsEveryField(t *testing.T) {
 		}
 		if typ == reflect.TypeFor[suite.Suite]() {
 			at = schema["$defs"].(map[string]any)["suite"].(map[string]any)
+		}
+		if typ == reflect.TypeFor[space.Dimension]() {
+			at = schema["$defs"].(map[string]any)["dimension"].(map[string]any)
 		}
 		sections++
 		properties, _ := at["properties"].(map[string]any)
@@ -181,6 +196,7 @@ func TestSchemaStatesTheDefaultsThatParseFills(t *testing.T) {
 	}
 	walk(schema, filled)
 	delete(filled["gates"].(map[string]any), "disparity") // it has a default only where there is one
+	delete(filled["train"].(map[string]any), "search")    // nor is one searched for where nobody says so
 	filled["metadata"] = map[string]any{"name": "churn"}
 	data := filled["data"].(map[string]any)
 	data["prefix"], data["target"] = "s3://lake/churn/", "left"

@@ -1,7 +1,7 @@
 // Package spec is the model.yaml that a model owner writes: its types, defaults, validation and JSON Schema.
 //
-// It depends on no other package of this project but three that do no I/O and know nothing of it (nearest, instant and
-// the language of suites), so that every other one may take its sections as arguments. It reads files only in Load;
+// It depends on no other package of this project but those that do no I/O and know nothing of it (nearest, instant, the
+// language of suites, and search with its language of spaces), so that every other one may take its sections as arguments. It reads files only in Load;
 // everything else is a function of bytes.
 package spec
 
@@ -158,6 +158,7 @@ type Train struct {
 	Command   []string       `yaml:"command,omitempty" json:"command,omitempty"`
 	Builtin   string         `yaml:"builtin,omitempty" json:"builtin,omitempty"` // trees | linear ; default trees
 	Params    map[string]any `yaml:"params,omitempty" json:"params,omitempty"`   // numbers are float64, whole or not, as in JSON
+	Search    *Search        `yaml:"search,omitempty" json:"search,omitempty"`   // nil: one training, with Params
 	Resources Resources      `yaml:"resources" json:"resources"`
 	Timeout   Duration       `yaml:"timeout" json:"timeout"`
 	Retries   Retries        `yaml:"retries" json:"retries"`

@@ -72,6 +72,7 @@ func (m *Model) problems() []Problem {
 	c.data(m)
 	c.split(m)
 	c.train(m.Train)
+	c.search(m)
 	c.gates(m)
 	c.approval(m.Approval)
 	c.must(m.Serving.StickyBy == strings.TrimSpace(m.Serving.StickyBy), "serving.sticky_by", "%q has spaces around it", m.Serving.StickyBy)
