@@ -63,7 +63,11 @@ func (d *evaluated) score(ctx context.Context, judged []int, s *EvaluateSummary)
 		s.Unscorable = clip(fmt.Sprintf("version %d predicts classes %q, the challenger %q", s.Champion, d.champion.Signature.Classes, sig.Classes), maxText)
 		return nil
 	}
-	if d.old, err = d.champion.PredictTable(ctx, d.rows); err != nil {
+	d.old, err = d.champion.PredictTable(ctx, d.rows)
+	if isType[*inference.PassingError](err) || ctx.Err() != nil {
+		return err
+	}
+	if err != nil {
 		d.old, s.Unscorable = nil, clip(fmt.Sprintf("version %d can't score these rows: %v", s.Champion, err), maxText)
 		return nil
 	}
@@ -90,8 +94,11 @@ func (d *evaluated) files() (map[string]any, error) {
 	return out, err
 }
 
-// latency measures single rows, one after the other, as the gateway scores them.
+// latency measures single rows, one after the other, as the gateway scores them. A program that predicts files has none.
 func (d *evaluated) latency(ctx context.Context) evaluation.Values {
+	if d.challenger.ByFile() {
+		return nil
+	}
 	x, err := d.challenger.EncodeTable(d.rows)
 	if err != nil {
 		return nil
@@ -117,6 +124,9 @@ func (d *evaluated) judge(s *EvaluateSummary) error {
 	in := evaluation.Input{
 		Metrics: s.Metrics, HasChampion: s.Champion > 0, ChampionUnscorable: s.Unscorable, ComparisonProblem: d.problem,
 		JudgedRows: s.JudgedRows, MinRows: d.spec.Split.Test.MinRows,
+	}
+	if d.challenger.ByFile() {
+		in.NoLatency = "predict.command scores files: what a single request takes isn't measured"
 	}
 	if d.old != nil {
 		var groups []int32 // rows of a group resemble each other, so the bootstrap draws them together

@@ -49,7 +49,8 @@ type EvaluateOutput struct {
 
 // Evaluator judges a trained model on the snapshot's test rows.
 type Evaluator struct {
-	Lake *Lake
+	Lake     *Lake
+	Programs Programs // run what predicts a version of format command
 }
 
 // Evaluate scores the test rows that neither the champion nor the challenger was trained on with both, in this run, and
@@ -91,7 +92,7 @@ func (e *Evaluator) Evaluate(ctx context.Context, in EvaluateInput) (_ EvaluateO
 	}
 	s.ScoredRows = len(judged)
 	if err := duel.score(ctx, judged, &s); err != nil {
-		return EvaluateOutput{}, permanent(ErrorData, err)
+		return EvaluateOutput{}, scoreError(ctx, err)
 	}
 	if err := duel.judge(&s); err != nil {
 		return EvaluateOutput{}, permanent(ErrorData, err)
@@ -116,11 +117,12 @@ func (e *Evaluator) Evaluate(ctx context.Context, in EvaluateInput) (_ EvaluateO
 func (e *Evaluator) challenger(ctx context.Context, t TrainOutput) (*inference.Model, dataset.KeySet, error) {
 	return e.load(ctx, func(name string) ([]byte, error) {
 		return getVerified(ctx, e.Lake.Store, t.Prefix+name, t.Files[name])
-	})
+	}, fromAttempt(e.Lake, t.Prefix))
 }
 
-// load reads a version and the keys of the rows that it was trained on. Whoever gets the model closes it.
-func (e *Evaluator) load(ctx context.Context, read func(name string) ([]byte, error)) (*inference.Model, dataset.KeySet, error) {
+// load reads a version and the keys of the rows that it was trained on. Whoever gets the model closes it. What its program
+// predicts by is fetched when it predicts.
+func (e *Evaluator) load(ctx context.Context, read func(name string) ([]byte, error), fetch fetcher) (*inference.Model, dataset.KeySet, error) {
 	raw, err := read(fileTrained)
 	if err != nil {
 		return nil, dataset.KeySet{}, err
@@ -133,7 +135,12 @@ func (e *Evaluator) load(ctx context.Context, read func(name string) ([]byte, er
 	if err != nil {
 		return nil, dataset.KeySet{}, err
 	}
-	model, err := e.Lake.Loader.Load(ctx, files)
+	var model *inference.Model
+	if _, byFile := files[inference.CommandFile]; byFile {
+		model, err = e.Programs.model(e.Lake, files, fetch)
+	} else {
+		model, err = e.Lake.Loader.Load(ctx, files)
+	}
 	if err != nil {
 		return nil, dataset.KeySet{}, loadError(err)
 	}
@@ -146,6 +153,17 @@ func loadError(err error) error {
 		return permanent(ErrorCorrupt, err)
 	}
 	return err
+}
+
+// scoreError is permanent unless what failed is a machine or a connection, which another attempt may find mended.
+func scoreError(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case isType[*inference.PassingError](err):
+		return err
+	}
+	return permanent(ErrorData, err)
 }
 
 // closeModel ends what a model's scorer runs outside this process; its error counts where there is no other.
@@ -168,7 +186,7 @@ func (e *Evaluator) champion(ctx context.Context, model string, state registry.S
 			return nil, fmt.Errorf("%s can't be read: %w", name, err)
 		}
 		return raw, nil
-	})
+	}, fromArtifact(e.Lake, model, v.Artifact))
 	if isPermanent(err) {
 		s.Unscorable = clip(fmt.Sprintf("version %d: %v", v.Number, err), maxText)
 		return nil, dataset.KeySet{}, nil

@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/leanloop/leanloop/internal/approval"
+	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/registry"
 	"github.com/leanloop/leanloop/internal/report"
+	"github.com/leanloop/leanloop/internal/training"
 )
 
 // RegisterInput makes an immutable artifact of the judged model and enters it in the ledger.
@@ -144,7 +147,27 @@ func (r *Registrar) collect(ctx context.Context, in RegisterInput, dir string) (
 			return nil, err
 		}
 	}
-	return files, nil
+	return files, r.collectFiles(ctx, in.Train.Prefix, content[inference.CommandFile], dir, files)
+}
+
+// collectFiles adds the files that a version's own program predicts by, which are too large to be held.
+func (r *Registrar) collectFiles(ctx context.Context, prefix string, command []byte, dir string, files map[string]string) error {
+	if command == nil {
+		return nil
+	}
+	c, err := training.ParseCommandFile(command)
+	if err != nil {
+		return permanent(ErrorCorrupt, err)
+	}
+	fetch := fromAttempt(r.Lake, prefix)
+	for name, want := range c.Files {
+		path := filepath.Join(dir, "model", filepath.FromSlash(name))
+		if err := fetchFile(ctx, path, func(w io.Writer) error { return fetch(ctx, name, want, w) }); err != nil {
+			return err
+		}
+		files[training.ModelFolder+name] = path
+	}
+	return nil
 }
 
 // Decide enters what people decided. An approval whose evidence has moved is void: the output says why, and nothing is

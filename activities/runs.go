@@ -35,7 +35,7 @@ type SettingsInput struct {
 // RunSettings is what workflows need of a spec to wait and to count.
 type RunSettings struct {
 	Retries      spec.Retries  `json:"retries"`
-	TrainTimeout time.Duration `json:"train_timeout"`
+	TrainTimeout time.Duration `json:"train_timeout"` // of an attempt, with the trial of its model by predict.command
 	Approval     spec.Approval `json:"approval"`
 	Canary       spec.Canary   `json:"canary"`
 }
@@ -46,7 +46,7 @@ func (r *Runs) Settings(ctx context.Context, in SettingsInput) (RunSettings, err
 	if err != nil {
 		return RunSettings{}, err
 	}
-	return RunSettings{Retries: m.Train.Retries, TrainTimeout: trainLimit(m), Approval: m.Approval, Canary: m.Canary}, nil
+	return RunSettings{Retries: m.Train.Retries, TrainTimeout: trainLimit(m) + m.Predict.Timeout.D(), Approval: m.Approval, Canary: m.Canary}, nil
 }
 
 // trainLimit is how long one attempt may take: the spec's timeout, or as long as its budget for a run lasts.

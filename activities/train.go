@@ -150,18 +150,18 @@ func trainingInput(m *spec.Model, rows *snapshotRows) (training.Input, error) {
 	}, nil
 }
 
-// code unpacks the folder that lay beside model.yaml when the spec was applied.
-func (t *Trainer) code(ctx context.Context, m *spec.Model, dir string) (string, error) {
-	if m.Train.Code == "" {
+// code unpacks, below dir, the folder that lay beside model.yaml when a spec was applied; "": there is none.
+func (l *Lake) code(ctx context.Context, digest, dir string) (string, error) {
+	if digest == "" {
 		return "", nil
 	}
-	body, _, err := t.Lake.Store.Get(ctx, training.CodeKey(m.Train.Code))
+	body, _, err := l.Store.Get(ctx, training.CodeKey(digest))
 	if err != nil {
 		return "", lost(err)
 	}
 	defer func() { _ = body.Close() }()
 	into := filepath.Join(dir, "code")
-	if err := training.Unpack(body, m.Train.Code, into); err != nil {
+	if err := training.Unpack(body, digest, into); err != nil {
 		return "", permanent(ErrorCorrupt, err)
 	}
 	return into, nil
@@ -188,6 +188,14 @@ func (t *Trainer) commit(ctx context.Context, rows *snapshotRows, in training.In
 			return err
 		}
 		out.Files[name] = digestOf(raw)
+	}
+	if made.Command == nil {
+		return nil
+	}
+	for name := range made.Command.Files {
+		if err := upload(ctx, t.Lake.Store, out.Prefix+training.ModelFolder+name, filepath.Join(made.Folder, filepath.FromSlash(name))); err != nil {
+			return err
+		}
 	}
 	return nil
 }

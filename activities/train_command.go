@@ -85,15 +85,11 @@ func (t *Trainer) run(ctx context.Context, a *trainAttempt) (*training.Output, e
 	if len(a.spec.Train.Command) == 0 {
 		return training.Builtin(ctx, a.spec.Train.Builtin, a.rows, a.report)
 	}
-	env := map[string]string{}
-	for _, name := range a.spec.Train.Secrets {
-		value, ok := t.Secrets(name)
-		if !ok {
-			return nil, &training.InputError{What: "train.secrets", Observed: name + " isn't set on this worker", Limit: "set in the worker's environment, and none of its own settings"}
-		}
-		env[name] = value
+	env, err := secretsOf(t.Secrets, a.spec.Train.Secrets)
+	if err != nil {
+		return nil, err
 	}
-	code, err := t.code(ctx, a.spec, a.dir)
+	code, err := t.Lake.code(ctx, a.spec.Train.Code, a.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -106,6 +102,7 @@ func (t *Trainer) run(ctx context.Context, a *trainAttempt) (*training.Output, e
 		Supervisor: t.Supervisor, Scratch: a.dir, Argv: a.spec.Train.Command, CodeDir: code, Env: env, WorkDir: filepath.Join(a.dir, "work"),
 		Params: a.spec.Train.Params, Timeout: a.limit, Grace: t.Grace, CPUs: a.spec.Train.Resources.CPUs,
 		GPUs: a.spec.Train.Resources.GPUs, Memory: int64(a.spec.Train.Resources.Memory), LogTo: log, Loader: t.Lake.Loader,
+		Predict: predictCommand(a.spec),
 	})
 	keep, cancel := lastWords(ctx)
 	defer cancel()
@@ -185,4 +182,12 @@ func (t *Trainer) resume(ctx context.Context, a *trainAttempt, s training.Comman
 	}
 	a.note()
 	return a.saver.Start(step)
+}
+
+// predictCommand is what predicts by whatever the trainer leaves; nil: Go does, or a server.
+func predictCommand(m *spec.Model) *training.PredictCommand {
+	if len(m.Predict.Command) == 0 {
+		return nil
+	}
+	return &training.PredictCommand{Argv: m.Predict.Command, Code: m.Train.Code, Timeout: m.Predict.Timeout.D(), Secrets: m.Train.Secrets}
 }

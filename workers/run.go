@@ -121,7 +121,7 @@ func newActivities(c *config, store objectstore.Store, landing objectstore.Bucke
 		ingester:  &activities.Ingester{Lake: lake, Bucket: c.Bucket},
 		snapshots: &activities.Snapshots{Lake: lake},
 		trainer:   &activities.Trainer{Lake: lake, Secrets: trainerSecrets(os.LookupEnv), Supervisor: supervisor, Grace: c.TrainGrace},
-		evaluator: &activities.Evaluator{Lake: lake},
+		evaluator: &activities.Evaluator{Lake: lake, Programs: activities.Programs{Secrets: trainerSecrets(os.LookupEnv), Supervisor: supervisor}},
 		registrar: &activities.Registrar{Lake: lake},
 		traffic:   &activities.Traffic{Lake: lake},
 		measurer:  &activities.Measurer{},

@@ -250,6 +250,9 @@ func (l *lifecycle) canary(ctx workflow.Context) error {
 		l.skip("no champion yet")
 		return nil
 	}
+	if len(l.settings.Canary.Steps) == 0 {
+		return l.challenge(ctx)
+	}
 	l.tag(ctx, AttributeStage.ValueSet("canary"))
 	l.exposed = true
 	out, err := l.runCanary(ctx)
@@ -265,6 +268,21 @@ func (l *lifecycle) canary(ctx workflow.Context) error {
 	l.detail("%s", out.Reason)
 	l.passed = out
 	return nil
+}
+
+// challenge makes the version the challenger of a model that nothing serves, without any traffic: only a challenger is
+// promoted. No history from before a spec could have no steps comes here.
+func (l *lifecycle) challenge(ctx workflow.Context) error {
+	l.exposed = true
+	_, err := call(ctx, quick(), traffic.Set, activities.TrafficInput{
+		Model: l.in.Model, Version: l.version.Version, Lease: workflow.Now(ctx).Add(unservedLease), Run: l.result.ID,
+		Epoch: l.judged.Summary.Epoch, Key: l.result.ID + "/canary/1", Start: true,
+	})
+	if err != nil && ctx.Err() == nil {
+		return end(activities.RolledBack, "canary: %s", reason(err))
+	}
+	l.skip("nothing serves this model: canary.steps is empty")
+	return err
 }
 
 // runCanary starts the model's canary. Its id is the model's: one left over by an earlier run is cancelled first and

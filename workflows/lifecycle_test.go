@@ -85,6 +85,17 @@ var outcomes = []struct {
 		stages: untilApprove + "approve done, canary done, promote done",
 	},
 	{
+		name: "where nothing serves, a challenger is promoted without a canary",
+		given: func(s *stage) {
+			none := usual()
+			none.Canary.Steps = nil
+			s.world.settings.answers(none)
+			s.decides(time.Hour, approval.Approve, ana, 1)
+		},
+		outcome: activities.Promoted, reason: "version 2 is the champion",
+		stages: untilApprove + "approve done, canary skipped, promote done",
+	},
+	{
 		name: "a person asks for a run without a file",
 		input: func(in *activities.LifecycleInput) {
 			in.Objects, in.RequestedBy = nil, ben

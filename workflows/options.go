@@ -116,6 +116,8 @@ const (
 	submitWithin = time.Minute
 	// lastWords is how long a run that has ended waits for its messages.
 	lastWords = 30 * time.Second
+	// unservedLease is that of a challenger without traffic, which is promoted at once.
+	unservedLease = time.Hour
 	// leaseSlack is added to the lease of a canary's weight, beyond two intervals.
 	leaseSlack = 15 * time.Second
 )

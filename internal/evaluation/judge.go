@@ -14,6 +14,7 @@ import (
 // Judge weighs the evidence against the gates. Every bound gives one Reason, and the worst of them is the verdict:
 //
 //   - a metric outside its bound, missing or NaN fails;
+//   - a latency that can't be measured (NoLatency) is inconclusive;
 //   - fewer judged rows than MinRows is inconclusive, and the champion isn't compared on them;
 //   - a lower bound of the difference to the champion that is worse than -max_loss fails; no comparison is
 //     inconclusive;
@@ -21,6 +22,11 @@ import (
 func Judge(g spec.Gates, in Input) Verdict {
 	v := Verdict{Outcome: Pass}
 	for _, name := range slices.Sorted(maps.Keys(g.Metrics)) {
+		if in.NoLatency != "" && spec.IsLatency(name) {
+			v.add(Reason{Gate: name, Outcome: Inconclusive, Observed: math.NaN(), Limit: math.NaN(),
+				Message: "gate " + name + ": " + in.NoLatency + ", a person is asked"})
+			continue
+		}
 		judgeMetric(&v, name, g.Metrics[name], in.Metrics)
 	}
 	if g.Disparity != nil {

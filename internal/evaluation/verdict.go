@@ -18,6 +18,8 @@ const (
 type Input struct {
 	// Metrics of the challenger on the judged rows, latencies among them.
 	Metrics Values `json:"metrics"`
+	// NoLatency is why latencies weren't measured although nothing is wrong; "": they were, or should have been.
+	NoLatency string `json:"no_latency,omitempty"`
 	// HasChampion is whether a champion serves. Without one only the absolute gates count.
 	HasChampion bool `json:"has_champion"`
 	// ChampionUnscorable is why the champion can't score the judged rows; "": it can.

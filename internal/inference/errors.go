@@ -42,3 +42,12 @@ type UnknownClass struct {
 func (e *UnknownClass) Error() string {
 	return fmt.Sprintf("target %q, row %d: observed %q, not one of the model's classes %q", e.Target, e.Row+1, e.Value, e.Classes)
 }
+
+// PassingError says that what failed is a machine, a connection or another server, not the model or the rows: the same may
+// succeed later or elsewhere.
+type PassingError struct{ Err error }
+
+func (e *PassingError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the cause.
+func (e *PassingError) Unwrap() error { return e.Err }

@@ -10,6 +10,7 @@ import (
 // needs the runtime that scores it, and says so where it has none. A nil Loader, and the zero one, read the former.
 type Loader struct {
 	Limits Limits
+	Remote Runtime // of format remote; nil: no server is asked
 }
 
 // ContextScorer is a Scorer that waits for another process or machine, so that who asks may stop waiting.
@@ -39,6 +40,12 @@ func (l *Loader) Load(ctx context.Context, files map[string][]byte) (*Model, err
 	if !ok {
 		return nil, &FormatError{name, errors.New("the file is missing")}
 	}
+	switch signature.Format {
+	case FormatCommand:
+		return nil, &FormatError{SignatureFile, ErrByFile}
+	case FormatRemote:
+		return l.loadRemote(ctx, signature, data)
+	}
 	file, err := Inspect(data, l.limits())
 	if err != nil {
 		return nil, err
@@ -60,6 +67,12 @@ func Load(files map[string][]byte, lim Limits) (*Model, error) {
 
 // ModelFileOf is the name of the file that a version of the given format is scored from, beside its signature.json.
 func ModelFileOf(format string) string {
+	switch format {
+	case FormatCommand:
+		return CommandFile
+	case FormatRemote:
+		return RemoteFile
+	}
 	return ModelFile
 }
 

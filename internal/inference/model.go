@@ -1,6 +1,7 @@
 package inference
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -16,6 +17,8 @@ import (
 const (
 	SignatureFile = "signature.json"
 	ModelFile     = "model.json"
+	CommandFile   = "command.json" // of format command
+	RemoteFile    = "remote.json"  // of format remote
 )
 
 // Scorer turns encoded rows into scores. It is safe for concurrent use and allocates nothing per call.
@@ -36,6 +39,8 @@ type Model struct {
 	position map[string]int     // feature name -> index in Signature.Inputs
 	codes    []map[string]int32 // by feature: category -> code; nil for the other kinds
 	release  func() error       // ends what the scorer runs outside; nil: nothing
+
+	predict func(context.Context, *dataset.Table) ([]float64, error) // scores tables, where rows can't be; nil: Scorer does
 }
 
 // NewModel ties a signature to a model file. It is a *FormatError when the two don't fit.

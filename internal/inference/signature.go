@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/leanloop/leanloop/internal/spec"
 )
@@ -18,7 +20,15 @@ const SignatureVersion = 1
 const (
 	FormatXGBoost = "xgboost-json"
 	FormatLinear  = "leanloop-linear"
+
+	// FormatCommand is a version that a program of its own predicts by, file by file: no gateway can.
+	FormatCommand = "command"
+	// FormatRemote is a version that another server scores, by the Open Inference Protocol.
+	FormatRemote = "remote"
 )
+
+// formats lists them.
+func formats() []string { return []string{FormatXGBoost, FormatLinear, FormatCommand, FormatRemote} }
 
 // The kinds of a Feature, and what a scorer sees of each.
 const (
@@ -40,7 +50,7 @@ type Feature struct {
 // Signature is a version's signature.json: what a row must hold, and what the answer means.
 type Signature struct {
 	Version   int       `json:"version"`
-	Format    string    `json:"format"` // xgboost-json | leanloop-linear
+	Format    string    `json:"format"` // xgboost-json | leanloop-linear | command | remote
 	Task      spec.Task `json:"task"`
 	Inputs    []Feature `json:"inputs"`              // in the order of the model's columns
 	Classes   []string  `json:"classes,omitempty"`   // binary: negative, positive; multiclass: by class index
@@ -89,8 +99,8 @@ func (s Signature) Validate() error {
 	if s.Version != SignatureVersion {
 		return fmt.Errorf("version: observed %d, want %d", s.Version, SignatureVersion)
 	}
-	if s.Format != FormatXGBoost && s.Format != FormatLinear {
-		return fmt.Errorf("format: observed %q, want %s or %s", s.Format, FormatXGBoost, FormatLinear)
+	if !slices.Contains(formats(), s.Format) {
+		return fmt.Errorf("format: observed %q, want one of %s", s.Format, strings.Join(formats(), ", "))
 	}
 	if len(s.Inputs) == 0 {
 		return errors.New("inputs: a model needs at least one feature")

@@ -30,12 +30,11 @@ func (m *Model) EncodeTable(t *dataset.Table) ([]float64, error) {
 
 func (m *Model) encodeColumn(i int, c *dataset.Column, x []float64, width int) error {
 	kind := m.Signature.Inputs[i].Kind
-	mismatch := &FeatureType{m.Signature.Inputs[i].Name, kind, "a column of kind " + c.Kind.String()}
+	if !holds(kind, c.Kind) {
+		return &FeatureType{m.Signature.Inputs[i].Name, kind, "a column of kind " + c.Kind.String()}
+	}
 	switch c.Kind {
 	case dataset.Category, dataset.Text:
-		if kind != KindCategory {
-			return mismatch
-		}
 		translate := make([]float64, len(c.Dict))
 		for code, name := range c.Dict {
 			translate[code] = math.NaN()
@@ -50,9 +49,6 @@ func (m *Model) encodeColumn(i int, c *dataset.Column, x []float64, width int) e
 			}
 		}
 	case dataset.Timestamp:
-		if kind != KindTimestamp {
-			return mismatch
-		}
 		for row, at := range c.Times {
 			x[row*width+i] = math.NaN()
 			if at != dataset.NullTime {
@@ -60,9 +56,6 @@ func (m *Model) encodeColumn(i int, c *dataset.Column, x []float64, width int) e
 			}
 		}
 	default:
-		if kind == KindTimestamp || kind == KindCategory {
-			return mismatch
-		}
 		for row, v := range c.Floats {
 			x[row*width+i] = v
 		}
@@ -72,6 +65,9 @@ func (m *Model) encodeColumn(i int, c *dataset.Column, x []float64, width int) e
 
 // PredictTable scores a table: Rows x Outputs() scores, row-major.
 func (m *Model) PredictTable(ctx context.Context, t *dataset.Table) ([]float64, error) {
+	if m.predict != nil {
+		return m.predict(ctx, t)
+	}
 	x, err := m.EncodeTable(t)
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 
@@ -56,6 +57,15 @@ func ReadArtifactFile(ctx context.Context, store objectstore.Getter, model, dige
 		return nil, err
 	}
 	return buffer.Bytes(), nil
+}
+
+// CopyArtifactFile streams one file of an artifact to w, checked against what its manifest, or a file that the manifest
+// binds, says of it. What was written to w before an error must be thrown away.
+func CopyArtifactFile(ctx context.Context, store objectstore.Getter, model, digest, name string, want File, w io.Writer) error {
+	if err := errors.Join(CheckName("model", model), checkDigest("artifact", digest), checkFileName(name)); err != nil {
+		return err
+	}
+	return copyVerified(ctx, store, model, digest, name, want, w)
 }
 
 // copyVerified streams a stored file and compares it with its manifest's line. What was written to w before an error

@@ -110,6 +110,10 @@ func drawModel(t *rapid.T) *Model {
 	m.Serving.Mirror = Percent(rapid.SampledFrom([]float64{0, 0.25, 1}).Draw(t, "mirror"))
 	m.Canary.Steps = []Step{{Weight: share("weight"), Hold: duration("hold"), MinRequests: 1}}
 	m.Canary.Deadline = m.Canary.Steps[0].Hold + m.Canary.Interval + 1
+	if len(m.Train.Command) > 0 && rapid.Bool().Draw(t, "predict") {
+		m.Predict = Predict{Command: []string{"python3", "predict.py"}, Timeout: Duration(rapid.Int64Range(1, int64(maxPredictTimeout)).Draw(t, "predict timeout"))}
+		m.Canary.Steps, m.Canary.Deadline = []Step{}, m.Canary.Interval+1
+	}
 	m.Monitor.Drift.AlertAfter = KOfN{K: 1, N: rapid.IntRange(1, 100).Draw(t, "n")}
 	m.Monitor.Drift.MaxShare = Percent(rapid.SampledFrom([]float64{0, 0.3, 1}).Draw(t, "max share"))
 	m.Monitor.Drift.Correction = rapid.SampledFrom([]string{"", CorrectionBH}).Draw(t, "correction")

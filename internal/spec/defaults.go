@@ -41,6 +41,9 @@ func defaultStep() Step {
 // minGroup is the number of rows below which a group is left out of a disparity.
 const minGroup = 50
 
+// DefaultPredictTimeout is what predict.command may take for one file where the spec doesn't say.
+const DefaultPredictTimeout = Duration(10 * time.Minute)
+
 // complete fills the defaults that depend on other fields.
 func (m *Model) complete() {
 	fill := func(field *string, value string) {
@@ -61,6 +64,9 @@ func (m *Model) complete() {
 	}
 	if m.Train.Search != nil {
 		m.Train.Search.complete(m.Task)
+	}
+	if len(m.Predict.Command) > 0 && m.Predict.Timeout == 0 {
+		m.Predict.Timeout = DefaultPredictTimeout
 	}
 	fill(&m.Gates.Champion.Metric, m.Task.DefaultComparison())
 	fill(&m.Monitor.Quality.Metric, m.Task.DefaultQuality())

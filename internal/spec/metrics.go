@@ -23,6 +23,9 @@ func valueMetrics() []string { return []string{"rmse", "mae", "r2"} }
 // latencyMetrics are measured on single rows in the evaluation, in milliseconds.
 func latencyMetrics() []string { return []string{"latency_p50_ms", "latency_p99_ms"} }
 
+// IsLatency says whether a metric is one of them.
+func IsLatency(metric string) bool { return slices.Contains(latencyMetrics(), metric) }
+
 // QualityMetrics lists what is measured on a task's predictions and labels.
 func (t Task) QualityMetrics() []string {
 	if t == Regression {

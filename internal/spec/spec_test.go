@@ -71,7 +71,7 @@ func withField(lines string) []byte {
 func TestProblemsNameFieldLineAndWhatIsMeant(t *testing.T) {
 	cases := []struct{ name, src, want string }{
 		{"unknown field at the top", "canry: {}\n",
-			`line 3: canry: unknown field "canry" (did you mean "canary"? valid: apiVersion, kind, metadata, task, data, split, train, gates, approval, serving, canary, monitor, retrain, notify, budget)`},
+			`line 3: canry: unknown field "canry" (did you mean "canary"? valid: apiVersion, kind, metadata, task, data, split, train, predict, gates, approval, serving, canary, monitor, retrain, notify, budget)`},
 		{"unknown field in a section", "split:\n  by: hash\n  validaton: 10%\n",
 			`line 5: split.validaton: unknown field "validaton" (did you mean "validation"? valid: by, validation, test, seed)`},
 		{"field of another section", "cooldown: 7d\n", `unknown field "cooldown" (it belongs to retrain; valid: apiVersion`},

@@ -33,6 +33,7 @@ type Model struct {
 	Data       Data     `yaml:"data" json:"data"`
 	Split      Split    `yaml:"split" json:"split"`
 	Train      Train    `yaml:"train" json:"train"`
+	Predict    Predict  `yaml:"predict,omitempty" json:"predict,omitzero"`
 	Gates      Gates    `yaml:"gates" json:"gates"`
 	Approval   Approval `yaml:"approval" json:"approval"`
 	Serving    Serving  `yaml:"serving" json:"serving"`
@@ -164,6 +165,13 @@ type Train struct {
 	Retries   Retries        `yaml:"retries" json:"retries"`
 	Secrets   []string       `yaml:"secrets,omitempty" json:"secrets,omitempty"` // names; values live on the worker
 	Code      string         `yaml:"code,omitempty" json:"code,omitempty"`       // sha256 of the packed folder beside model.yaml; set by starter apply
+}
+
+// Predict says how versions of train.command are scored where Go doesn't read their files: by a program, file by file. Its
+// zero value is a model that is scored in Go or by a remote server.
+type Predict struct {
+	Command []string `yaml:"command,omitempty" json:"command,omitempty"`
+	Timeout Duration `yaml:"timeout,omitempty" json:"timeout,omitempty"` // of one file; default 10m
 }
 
 // Resources is what one training run needs.

@@ -73,12 +73,13 @@ func (m *Model) problems() []Problem {
 	c.split(m)
 	c.train(m.Train)
 	c.search(m)
+	c.predict(m)
 	c.gates(m)
 	c.approval(m.Approval)
 	c.must(m.Serving.StickyBy == strings.TrimSpace(m.Serving.StickyBy), "serving.sticky_by", "%q has spaces around it", m.Serving.StickyBy)
 	c.share("serving.mirror", m.Serving.Mirror, true)
 	c.share("serving.log.sample", m.Serving.Log.Sample, true)
-	c.canary(m.Canary, m.Serving.Mirror > 0)
+	c.canary(m.Canary, m.Serving.Mirror > 0, m.unserved())
 	c.monitor(m)
 	c.retrain(m.Retrain)
 	c.notify(m.Notify)
@@ -188,9 +189,14 @@ const minInterval = Duration(100 * time.Millisecond)
 const maxSteps = 50
 
 // canary checks the steps. The first may answer no request where it is mirrored instead, since nothing would be measured
-// else.
-func (c *checker) canary(s Canary, mirrored bool) {
-	c.must(len(s.Steps) >= 1 && len(s.Steps) <= maxSteps, "canary.steps", "%d steps, expected 1 to %d", len(s.Steps), maxSteps)
+// else. Of a model that nothing serves there is no step, which has to be said: it is promoted without real traffic.
+func (c *checker) canary(s Canary, mirrored, unserved bool) {
+	if unserved {
+		c.must(len(s.Steps) == 0, "canary.steps", "no gateway can score by predict.command, so every step would wait for requests until the deadline | "+
+			"write canary: {steps: []} where nothing serves this model")
+	} else {
+		c.must(len(s.Steps) >= 1 && len(s.Steps) <= maxSteps, "canary.steps", "%d steps, expected 1 to %d", len(s.Steps), maxSteps)
+	}
 	before, holds := Percent(0), Duration(0)
 	for i, step := range s.Steps {
 		path := fmt.Sprintf("canary.steps[%d]", i)

@@ -35,6 +35,9 @@ func (m *Model) Warnings() []string {
 	if len(m.Gates.Metrics) == 0 {
 		warn("gates has no metric: only the comparison with the champion judges, and the first version has none")
 	}
+	if len(m.Predict.Command) > 0 && m.Gates.boundsLatency() {
+		warn("gates bounds a latency: predict.command scores files, so the latency of one request isn't measured and the gate is inconclusive")
+	}
 	if m.Task == Regression && m.Gates.Champion.MaxLoss == Defaults().Gates.Champion.MaxLoss {
 		warn("gates.champion.max_loss %g is in units of %s: set it to what is small for this target", m.Gates.Champion.MaxLoss, m.Gates.Champion.Metric)
 	}

@@ -34,7 +34,9 @@ func Classify(err error) Cause {
 	switch {
 	case is[*TimeoutError](err):
 		return CauseTimeout
-	case is[*ScriptError](err), is[*NoModelError](err), is[*ModelError](err):
+	case timedOut(err):
+		return CauseTimeout
+	case is[*ScriptError](err), is[*NoModelError](err), is[*ModelError](err), is[*ProgramError](err), is[*PredictionsError](err):
 		return CauseScript
 	default:
 		return CauseInfrastructure
@@ -44,4 +46,9 @@ func Classify(err error) Cause {
 func is[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok
+}
+
+func timedOut(err error) bool {
+	failed, ok := errors.AsType[*ProgramError](err)
+	return ok && failed.Timeout > 0
 }

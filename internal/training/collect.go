@@ -107,10 +107,17 @@ func listing(dir string) []string {
 
 // readSignature reads the program's signature.json, or derives one where there is none.
 func readSignature(dir string, file *inference.File, in Input, schema Schema) (inference.Signature, error) {
-	raw, err := readRegular(filepath.Join(dir, inference.SignatureFile), mostSignatureBytes)
+	s, err := writtenSignature(dir, in)
 	if errors.Is(err, os.ErrNotExist) {
 		return deriveSignature(file, in, schema)
 	}
+	return s, err
+}
+
+// writtenSignature reads the signature.json that the program wrote, and holds it to the data: fs.ErrNotExist if there is
+// none.
+func writtenSignature(dir string, in Input) (inference.Signature, error) {
+	raw, err := readRegular(filepath.Join(dir, inference.SignatureFile), mostSignatureBytes)
 	if err != nil {
 		return inference.Signature{}, err
 	}

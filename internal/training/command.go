@@ -13,8 +13,8 @@ import (
 // returned. No process that the program started is left either way (Linux; elsewhere none of its group).
 //
 // Errors: *ParamError and *DataError for what can't be run; *ScriptError when the program can't be started or fails;
-// *TimeoutError; *StoppedError when ctx ended it; *NoModelError and *ModelError for what it left. Any other is of this
-// machine.
+// *TimeoutError; *StoppedError when ctx ended it; *NoModelError and *ModelError for what it left, and those of Predict where
+// predict.command can't use it. Any other is of this machine.
 func RunCommand(ctx context.Context, s CommandSpec, in Input, report func(Progress)) (*Output, error) {
 	argv, err := arguments(s)
 	if err != nil {
@@ -53,7 +53,12 @@ func RunCommand(ctx context.Context, s CommandSpec, in Input, report func(Progre
 	if err := outcome(ctx, s, argv, env, dir, log); err != nil {
 		return nil, err
 	}
-	out, err := collect(ctx, s.Loader, f.model, in, schema, log.lines())
+	var out *Output
+	if s.Predict != nil {
+		out, err = collectFiles(ctx, s, f, in, schema, log.lines())
+	} else {
+		out, err = collect(ctx, s.Loader, f.model, in, schema, log.lines())
+	}
 	if err != nil {
 		return nil, err
 	}

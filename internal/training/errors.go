@@ -124,7 +124,7 @@ func (e *StoppedError) Error() string {
 func (e *StoppedError) Unwrap() error { return e.Err }
 
 // EndedInOrder says of RunCommand's error that the program wasn't cut off at its work: it ended by itself after it was
-// asked to, or with exit code 0. What it wrote last, it finished writing.
+// asked to, or with exit code 0, whatever predict.command then made of it. What it wrote last, it finished writing.
 func EndedInOrder(err error) bool {
 	if stopped, ok := errors.AsType[*StoppedError](err); ok {
 		return stopped.Orderly
@@ -132,7 +132,7 @@ func EndedInOrder(err error) bool {
 	if timeout, ok := errors.AsType[*TimeoutError](err); ok {
 		return timeout.Orderly
 	}
-	return err == nil || is[*NoModelError](err) || is[*ModelError](err)
+	return err == nil || is[*NoModelError](err) || is[*ModelError](err) || is[*ProgramError](err) || is[*PredictionsError](err)
 }
 
 // NoModelError says that the program ended well and left no model file that can be used.

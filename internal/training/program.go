@@ -32,6 +32,9 @@ type Program struct {
 	Memory  int64             // bytes of private writable memory of each process, on Linux only; 0: unbounded
 
 	MaxOutput int // bytes of standard output; one that prints more is an *OutputError
+
+	// LogTo, where it isn't nil, makes standard output a part of the log, which it gets, and not an answer.
+	LogTo io.Writer
 }
 
 // OutputError says that a program printed more than it may.
@@ -52,7 +55,7 @@ type ProgramError struct {
 	Signal  string        // "" or the signal's name, such as "killed"
 	Timeout time.Duration // that it ran into; 0: it didn't
 	Start   error         // why it couldn't be started; nil otherwise
-	Tail    []string      // the last lines of its standard error
+	Tail    []string      // the last lines of its standard error, or of its log
 }
 
 func (e *ProgramError) Error() string {
@@ -102,11 +105,15 @@ func RunProgram(ctx context.Context, p Program) ([]byte, error) {
 	run := CommandSpec{
 		Supervisor: p.Supervisor, Lease: p.Lease, Grace: p.Grace, Scratch: p.Scratch, Timeout: p.Timeout, Memory: p.Memory, input: input,
 	}
-	out, log := &limited{room: p.MaxOutput}, newProgramLog(nil, nil)
-	end, err := runProcess(ctx, run, argv, env, dir, "HOME="+p.Home, printed{
+	out, log := &limited{room: p.MaxOutput}, newProgramLog(p.LogTo, nil)
+	to := printed{
 		out: func(r io.Reader) { _, _ = io.Copy(out, r) },
 		err: func(r io.Reader) { log.read(r, false) },
-	})
+	}
+	if p.LogTo != nil {
+		to.out = to.err
+	}
+	end, err := runProcess(ctx, run, argv, env, dir, "HOME="+p.Home, to)
 	failure, unstarted := errors.AsType[*startFailure](err)
 	switch {
 	case unstarted:

@@ -31,7 +31,9 @@ type Input struct {
 
 // Output is a trained model.
 type Output struct {
-	Model     []byte // the version's model file, which inference.ModelFileOf names by the signature's format
+	Model     []byte       // the version's model file, which inference.ModelFileOf names by the signature's format
+	Command   *CommandFile // what Model is where a program predicts; nil: none does
+	Folder    string       // of the files that Command names, below the run's own
 	Signature inference.Signature
 	Metrics   map[string]float64 // on the validation rows; empty without any
 	Rounds    int                // boosting rounds kept, or iterations
@@ -65,6 +67,9 @@ type CommandSpec struct {
 	Loader  *inference.Loader // tries the model that the program leaves; nil: of the formats that are scored in Go
 	Memory  int64             // bytes of private writable memory of each process, on Linux only; 0: unbounded
 	LogTo   io.Writer         // what the program prints that isn't progress; nil: dropped. It is written from one goroutine at a time
+
+	// Predict, where it isn't nil, is the program that predicts by what this one leaves: any files.
+	Predict *PredictCommand
 
 	input string // file that the program reads as its standard input; "": it has none
 }
