@@ -209,6 +209,9 @@ func (o *driftOptions) draw(m *spec.Model, ref, cur sideFile, chosen *choice, re
 	if a, b := filepath.Base(ref.name), filepath.Base(cur.name); a != b && max(len(a), len(b)) <= maxSideName {
 		d.ReferenceName, d.CurrentName = a, b
 	}
+	for _, l := range chosen.left {
+		d.LeftOut = append(d.LeftOut, report.LeftOut(l))
+	}
 	var err error
 	if d.Reference, err = profile.Of(chosen.of(ref.table), profile.Options{}); err != nil {
 		return err

@@ -94,9 +94,9 @@ func runVerify(ctx context.Context, o *verifyOptions) error {
 // printVerified prints one object for one model, and a list with --all.
 func (o *verifyOptions) printVerified(results []verified) error {
 	if !o.all && len(results) == 1 {
-		return o.print(results[0], func(p *page) { verifiedTable(p, results) })
+		return o.print(results[0], func(p *page) { o.table(p, results) })
 	}
-	return o.print(results, func(p *page) { verifiedTable(p, results) })
+	return o.print(results, func(p *page) { o.table(p, results) })
 }
 
 // verifyOptionsOf reads --head.
@@ -168,20 +168,24 @@ func seen(ctx context.Context, store objectstore.Store, model string, ledger *re
 	return nil
 }
 
-func verifiedTable(p *page, results []verified) {
+func (o *verifyOptions) table(p *page, results []verified) {
 	t := newTable("MODEL", "CHAIN", "ENTRIES", "HEAD", "ARTIFACTS", "FILES", "VERIFIED").alignRight(2, 4, 5)
 	var problems []string
-	row := func(model, chain string, v registry.Verification) {
+	row := func(model, chain string, v registry.Verification, withArtifacts bool) {
 		answer := mark("yes")
 		if !v.Verified {
 			answer = mark("no")
 		}
-		t.add(model, chain, fmt.Sprint(v.Entries), fmt.Sprintf("%d:%s", v.HeadSeq, short(v.HeadHash)), fmt.Sprint(v.Artifacts), fmt.Sprint(v.Files), answer)
+		artifacts, files := "-", "-" // not read
+		if withArtifacts {
+			artifacts, files = fmt.Sprint(v.Artifacts), fmt.Sprint(v.Files)
+		}
+		t.add(model, chain, fmt.Sprint(v.Entries), fmt.Sprintf("%d:%s", v.HeadSeq, short(v.HeadHash)), artifacts, files, answer)
 		problems = append(problems, v.Problems...)
 	}
 	for _, r := range results {
-		row(r.Model, "ledger", r.Ledger)
-		row(r.Model, "data set", r.Dataset)
+		row(r.Model, "ledger", r.Ledger, o.artifacts)
+		row(r.Model, "data set", r.Dataset, false)
 	}
 	p.table(t)
 	for _, problem := range problems {

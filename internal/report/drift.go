@@ -29,6 +29,13 @@ type DriftPage struct {
 	// After is how many of how many alert somebody.
 	History []bool
 	After   spec.KOfN
+	// LeftOut are the columns of the files that weren't compared at all.
+	LeftOut []LeftOut
+}
+
+// LeftOut is a column that wasn't compared, and why.
+type LeftOut struct {
+	Column, Reason string
 }
 
 // driftView is the page as its template takes it.
@@ -43,6 +50,13 @@ type driftView struct {
 	Cards    []driftCard
 	Undrawn  string
 	Sections []driftSection
+	LeftOut  []leftRow
+	LeftMore string
+}
+
+// leftRow is a column that wasn't compared.
+type leftRow struct {
+	Name, Reason words
 }
 
 // names are what the two sides are called where they are drawn.
@@ -140,6 +154,12 @@ func Drift(w io.Writer, d DriftPage) error {
 	v.PName = pName(d.Result.Columns)
 	v.sayMore(len(rows), len(rows)-(len(v.Rows)-len(absent)), left)
 	v.Sections = d.sections(beside)
+	for _, l := range d.LeftOut[:min(len(d.LeftOut), maxListed)] {
+		v.LeftOut = append(v.LeftOut, leftRow{name(l.Column), clipped(l.Reason, longText)})
+	}
+	if more := len(d.LeftOut) - len(v.LeftOut); more > 0 {
+		v.LeftMore = fmt.Sprintf("%s more columns that weren't compared aren't listed here.", count(int64(more)))
+	}
 	v.Nav = v.nav()
 	return render(w, "drift.html", v)
 }
@@ -170,6 +190,9 @@ func (v *driftView) nav() []link {
 	}
 	if len(v.Cards) > 0 {
 		out = append(out, link{"distributions", "Distributions"})
+	}
+	if len(v.LeftOut) > 0 {
+		out = append(out, link{"leftout", "Not compared"})
 	}
 	return out
 }
