@@ -124,6 +124,9 @@ func (t *Trainer) train(ctx context.Context, in TrainInput, h *heart) (out Train
 	if err != nil {
 		return TrainOutput{}, err
 	}
+	if made.Signature, err = made.Signature.WithPolicy(m.Serving); err != nil {
+		return TrainOutput{}, permanent(ErrorTrainInput, err)
+	}
 	out = TrainOutput{
 		Prefix: prefix + "output/", Metrics: finite(made.Metrics), Rounds: made.Rounds, TrainRows: input.Train.Rows,
 		NewestEvent: newestEvent(m, rows), Files: map[string]FileDigest{},

@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"github.com/leanloop/leanloop/internal/dataset"
+	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/objectstore"
 	"github.com/leanloop/leanloop/internal/training"
 )
@@ -43,6 +44,25 @@ func TestAnAttemptCommitsWhatItMade(t *testing.T) {
 		require.Equal(t, out.Files[name], digestOf(w.read(out.Prefix+name)), name)
 	}
 	require.Equal(t, "runs/flights/000000000001/attempts/001-abcdef01/output/", out.Prefix, "below its own token")
+}
+
+// The signature refuses in requests. Test rows with categories that training didn't see are scored all the same: they are
+// part of how well the model does.
+func TestUnknownCategoriesAreRefusedByTheSignatureAndJudgedAsMissing(t *testing.T) {
+	w := newWorld(t, "retrain:", "serving: {unknown_categories: refuse}\nretrain:")
+	rows := strings.Split(strings.TrimSpace(flights(january, 400, 1)), "\n")
+	newest := strings.Split(rows[len(rows)-1], ",")
+	newest[3] = "ZZ"
+	rows[len(rows)-1] = strings.Join(newest, ",")
+	w.accept("2013-01.csv", strings.Join(rows, "\n")+"\n")
+	s := w.snapshot()
+	out := must(t, w.trainer().Train, w.trainInput(s))
+	signature, err := inference.ParseSignature(w.read(out.Prefix + fileSignature))
+	require.NoError(t, err)
+	require.Equal(t, inference.UnknownRefuse, signature.Inputs[1].Unknown)
+	require.NotContains(t, signature.Inputs[1].Categories, "ZZ")
+	judged := must(t, (&Evaluator{Lake: w.lake}).Evaluate, EvaluateInput{Model: theModel, Spec: w.spec, Lifecycle: "lifecycle/flights/1", Number: 1, Round: 1, Snapshot: s.Digest, AsOf: t0, Train: out})
+	require.Equal(t, s.Test, judged.Summary.ScoredRows)
 }
 
 func TestAnAttemptWritesOnlyBelowItsToken(t *testing.T) {
@@ -216,6 +236,13 @@ func TestWhatNoAttemptCanHelpEndsTheRun(t *testing.T) {
 		_, err := try(t, w.trainer().Train, w.trainInput(w.snapshot()))
 		requireType(t, ErrorTrainInput, err)
 		require.Contains(t, err.Error(), "l3")
+	})
+	t.Run("a feature that refuses categories and has none", func(t *testing.T) {
+		w := newWorld(t, "retrain:", "serving: {unknown_categories_of: {delay: refuse}}\nretrain:")
+		w.accept("2013-01.csv", flights(january, 400, 1))
+		_, err := try(t, w.trainer().Train, w.trainInput(w.snapshot()))
+		requireType(t, ErrorTrainInput, err)
+		require.Contains(t, err.Error(), `serving.unknown_categories_of: observed "delay"`)
 	})
 	t.Run("a snapshot whose bytes changed", func(t *testing.T) {
 		w := newWorld(t)

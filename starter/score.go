@@ -125,6 +125,9 @@ func (o *scoreOptions) withSignature(ctx context.Context, files map[string][]byt
 	if err != nil {
 		return nil, err
 	}
+	if err := model.CheckCategories(table); err != nil {
+		return nil, fmt.Errorf("%s: %w (signature.json refuses other categories; a gateway answers 400)", o.data, err)
+	}
 	out.Classes = signature.Classes
 	return model.PredictTable(ctx, table)
 }

@@ -65,6 +65,20 @@ func TestScoreFindsColumnsByName(t *testing.T) {
 	require.Contains(t, w.stdout.String(), "14.5")
 }
 
+func TestScoreRefusesCategoriesAsAGatewayDoes(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"model.json":     `{"format":"leanloop-linear","version":1,"link":"identity","intercept":[0],"features":[{"name":"c","kind":"category","categories":["x"],"category_weights":[[1]],"unknown":[9]}]}`,
+		"signature.json": `{"version":1,"format":"leanloop-linear","task":"regression","output":"y","inputs":[{"name":"c","kind":"category","categories":["x"],"unknown":"refuse"}]}`,
+		"rows.csv":       "c\nx\nz\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	w := newSession(t)
+	require.Equal(t, exitFailure, w.starter("score", "--artifact", dir, "--data", filepath.Join(dir, "rows.csv")))
+	require.Contains(t, w.stderr.String(), `rows.csv: row 2: feature "c": observed text "z", want one of its 1 known categories, or null (signature.json refuses`)
+}
+
 func TestScoreSaysWhatIsMissing(t *testing.T) {
 	model := filepath.Join(goldenModels, "binary", "model.json")
 	short := filepath.Join(t.TempDir(), "short.csv")

@@ -31,6 +31,23 @@ func (e *FeatureType) Error() string {
 	return fmt.Sprintf("feature %q: observed %s, want %s", e.Feature, e.Got, e.Want)
 }
 
+// UnknownCategory says that a feature that refuses categories it doesn't know got one. Row is 0-based, of a table; -1:
+// there is one row only.
+type UnknownCategory struct {
+	Feature string
+	Row     int
+	Got     string // the type and value observed
+	Known   int    // how many categories the feature knows
+}
+
+func (e *UnknownCategory) Error() string {
+	row := ""
+	if e.Row >= 0 {
+		row = fmt.Sprintf("row %d: ", e.Row+1)
+	}
+	return fmt.Sprintf("%sfeature %q: observed %s, want one of its %d known categories, or null", row, e.Feature, e.Got, e.Known)
+}
+
 // UnknownClass says that a target value is none of the signature's classes. Row is 0-based.
 type UnknownClass struct {
 	Target  string

@@ -70,7 +70,7 @@ func newModel(s Signature, scorer Scorer) *Model {
 }
 
 // Encode writes one row of named values to dst, which has one place per input, in the signature's order. A null or an
-// unknown category is missing (NaN). An absent feature is *MissingFeature; a value that its kind can't take is
+// unknown category is missing (NaN), or *UnknownCategory where the feature refuses them. An absent feature is *MissingFeature; a value that its kind can't take is
 // *FeatureType. Values are what encoding/json gives (with or without UseNumber), Go integers, or time.Time.
 // Fields that aren't features are ignored here; Unknown lists them.
 func (m *Model) Encode(row map[string]any, dst []float64) error {
@@ -152,6 +152,9 @@ func (m *Model) encodeCategory(i int, value any) (float64, error) {
 	}
 	if known {
 		return float64(code), nil
+	}
+	if in := &m.Signature.Inputs[i]; in.Unknown == UnknownRefuse {
+		return 0, &UnknownCategory{Feature: in.Name, Row: -1, Got: describe(value), Known: len(in.Categories)}
 	}
 	return math.NaN(), nil
 }

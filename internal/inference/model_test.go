@@ -208,6 +208,8 @@ func TestSignatureIsStrict(t *testing.T) {
 		{"kind", `"integer"`, `"int"`, `inputs[1]: feature "i": kind: observed "int"`},
 		{"feature twice", `"name":"i"`, `"name":"n"`, `inputs[1]: feature "n" is listed twice`},
 		{"category without categories", `,"categories":["x","1"]`, ``, `inputs[3]: feature "c": kind category needs its categories`},
+		{"unknown categories", `["x","1"]`, `["x","1"],"unknown":"ignore"`, `unknown: observed "ignore", want missing or refuse`},
+		{"unknown categories of a number", `"name":"n","kind":"number"`, `"name":"n","kind":"number","unknown":"refuse"`, `feature "n": unknown: observed "refuse", kind number has no categories`},
 		{"category twice", `["x","1"]`, `["x","x"]`, `"x" is listed twice`},
 		{"three classes of a binary task", `["no","yes"]`, `["no","yes","maybe"]`, "classes: observed 3, a binary model has 2"},
 		{"task", `"binary"`, `"ranking"`, `task: observed "ranking"`},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -35,8 +36,14 @@ const (
 	KindNumber    = "number"    // the value
 	KindInteger   = "integer"   // the value
 	KindBoolean   = "boolean"   // 0 or 1
-	KindCategory  = "category"  // the position in Categories; unknown: missing
+	KindCategory  = "category"  // the position in Categories; unknown: as Feature.Unknown says
 	KindTimestamp = "timestamp" // seconds since 1970-01-01T00:00:00Z
+)
+
+// What a request with a category that isn't among a feature's Categories is.
+const (
+	UnknownMissing = spec.UnknownMissing // scored as a null
+	UnknownRefuse  = spec.UnknownRefuse  // an *UnknownCategory
 )
 
 // Feature is one input of a model.
@@ -45,6 +52,7 @@ type Feature struct {
 	Kind       string   `json:"kind"`                 // number | integer | boolean | category | timestamp
 	Categories []string `json:"categories,omitempty"` // of a category, in the order of their codes
 	Nullable   bool     `json:"nullable,omitempty"`   // nulls were seen in training; a null is scored either way
+	Unknown    string   `json:"unknown,omitempty"`    // of a category: missing | refuse; "": missing
 }
 
 // Signature is a version's signature.json: what a row must hold, and what the answer means.
@@ -147,6 +155,29 @@ func (s Signature) validateOutput() error {
 	return nil
 }
 
+// WithPolicy is the signature with the spec's word on unknown categories for those features that have none of their own.
+// A feature that the spec names and that isn't one of the model's categories is an error: nobody would notice it else.
+func (s Signature) WithPolicy(serving spec.Serving) (Signature, error) {
+	s.Inputs = slices.Clone(s.Inputs)
+	categories := map[string]bool{}
+	for i := range s.Inputs {
+		f := &s.Inputs[i]
+		if f.Kind != KindCategory {
+			continue
+		}
+		categories[f.Name] = true
+		if f.Unknown == "" && serving.UnknownPolicy(f.Name) == UnknownRefuse {
+			f.Unknown = UnknownRefuse
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(serving.UnknownCategoriesOf)) {
+		if !categories[name] {
+			return s, fmt.Errorf("serving.unknown_categories_of: observed %q, want features of kind category that the model has: %q", name, slices.Sorted(maps.Keys(categories)))
+		}
+	}
+	return s, nil
+}
+
 // Outputs is the number of scores per row: 1, or the number of classes of a multiclass model.
 func (s Signature) Outputs() int {
 	if s.Task == spec.Multiclass {
@@ -164,9 +195,15 @@ func (f Feature) validate() error {
 		if len(f.Categories) != 0 {
 			return fmt.Errorf("feature %q: kind %s has no categories", f.Name, f.Kind)
 		}
+		if f.Unknown != "" {
+			return fmt.Errorf("feature %q: unknown: observed %q, kind %s has no categories", f.Name, f.Unknown, f.Kind)
+		}
 	case KindCategory:
 		if len(f.Categories) == 0 {
 			return fmt.Errorf("feature %q: kind category needs its categories", f.Name)
+		}
+		if f.Unknown != "" && f.Unknown != UnknownMissing && f.Unknown != UnknownRefuse {
+			return fmt.Errorf("feature %q: unknown: observed %q, want %s or %s", f.Name, f.Unknown, UnknownMissing, UnknownRefuse)
 		}
 		if err := unique(fmt.Sprintf("feature %q: categories", f.Name), f.Categories); err != nil {
 			return err

@@ -12,7 +12,8 @@ import (
 )
 
 // EncodeTable encodes a table's feature columns, found by name, to a row-major matrix of Rows x inputs. A column that
-// is absent is *MissingFeature; one whose kind can't hold the feature is *FeatureType. An unknown category is missing.
+// is absent is *MissingFeature; one whose kind can't hold the feature is *FeatureType. An unknown category is missing, even where requests with one are refused: a table is judged as a whole, and
+// how well the model does on values that are new is part of that. CheckCategories refuses as requests are.
 func (m *Model) EncodeTable(t *dataset.Table) ([]float64, error) {
 	width := len(m.Signature.Inputs)
 	x := make([]float64, t.Rows*width)
@@ -26,6 +27,27 @@ func (m *Model) EncodeTable(t *dataset.Table) ([]float64, error) {
 		}
 	}
 	return x, nil
+}
+
+// CheckCategories is an *UnknownCategory where a row would be refused as a request: the first such row of the first such
+// feature. Columns that are absent or of another kind are EncodeTable's to refuse.
+func (m *Model) CheckCategories(t *dataset.Table) error {
+	for i := range m.Signature.Inputs {
+		in := &m.Signature.Inputs[i]
+		c, ok := t.Column(in.Name)
+		if in.Unknown != UnknownRefuse || !ok || c.Codes == nil {
+			continue
+		}
+		for row, code := range c.Codes {
+			if code < 0 {
+				continue
+			}
+			if _, known := m.codes[i][c.Dict[code]]; !known {
+				return &UnknownCategory{Feature: in.Name, Row: row, Got: describe(c.Dict[code]), Known: len(in.Categories)}
+			}
+		}
+	}
+	return nil
 }
 
 func (m *Model) encodeColumn(i int, c *dataset.Column, x []float64, width int) error {

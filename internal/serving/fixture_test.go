@@ -270,6 +270,7 @@ type linearModel struct {
 	features  []inference.LinearFeature
 	classes   []string
 	intercept []float64
+	unknown   string // what its categories do with others
 }
 
 // flights is a binary model of two features; two intercepts make two artifacts.
@@ -303,7 +304,11 @@ func (m linearModel) files(t testing.TB) map[string][]byte {
 		signature.Threshold = 0.5
 	}
 	for _, f := range m.features {
-		signature.Inputs = append(signature.Inputs, inference.Feature{Name: f.Name, Kind: f.Kind, Categories: f.Categories})
+		in := inference.Feature{Name: f.Name, Kind: f.Kind, Categories: f.Categories}
+		if f.Kind == inference.KindCategory {
+			in.Unknown = m.unknown
+		}
+		signature.Inputs = append(signature.Inputs, in)
 	}
 	encoded, err := signature.Marshal()
 	require.NoError(t, err)

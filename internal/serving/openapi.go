@@ -156,8 +156,12 @@ func valueSchema(f inference.Feature) node {
 		return node{"type": []string{"string", "number", "null"}, "description": "2006-01-02, 2006-01-02T15:04:05Z, or seconds since 1970.",
 			"examples": []any{"2006-01-02T15:04:05Z"}}
 	case inference.KindCategory:
+		other := "is a missing value"
+		if f.Unknown == inference.UnknownRefuse {
+			other = "is refused"
+		}
 		return node{"type": []string{"string", "number", "boolean", "null"}, "examples": f.Categories[:min(len(f.Categories), maxExamples)],
-			"description": fmt.Sprintf("One of %d categories; another one is a missing value.", len(f.Categories))}
+			"description": fmt.Sprintf("One of %d categories; another one %s.", len(f.Categories), other)}
 	}
 	return node{"type": []string{"number", "null"}}
 }

@@ -89,6 +89,36 @@ func TestNullAndUnknownCategoriesAreMissingValues(t *testing.T) {
 	}
 }
 
+func TestUnknownCategoriesAreRefusedWhereTheSignatureSaysSo(t *testing.T) {
+	m := flights(0)
+	m.unknown = inference.UnknownRefuse
+	w := champion(t, m)
+	a := w.request(http.MethodPost, "/predict/"+modelName, `{"instances": [`+goodRow+`, {"dep_delay": 1, "carrier": "ZZ"}]}`)
+	require.Equal(t, http.StatusBadRequest, a.status)
+	require.JSONEq(t, `{"code": "unknown_category", "features": [{"name": "carrier"}],
+		"error": "row 2 of 2: feature \"carrier\": observed text \"ZZ\", want one of its 3 known categories, or null"}`, a.raw)
+	a = w.infer(strings.Replace(goodInfer, `["UA", "AA"]`, `["UA", "ZZ"]`, 1))
+	require.Equal(t, http.StatusBadRequest, a.status)
+	require.Contains(t, a.body["error"], `row 2 of 2: feature "carrier": observed text "ZZ"`)
+	require.Equal(t, http.StatusOK, w.predict(`{"dep_delay": 1, "carrier": null}`).status)
+	require.Equal(t, http.StatusOK, w.predict(goodRow).status)
+	require.Contains(t, w.request(http.MethodGet, "/openapi.json", "").raw, "another one is refused")
+}
+
+// What the champion reads isn't lost to a challenger that refuses it: it counts as users would have met it.
+func TestAChallengerThatRefusesACategoryFallsBack(t *testing.T) {
+	m := flights(1)
+	m.unknown = inference.UnknownRefuse
+	w := newWorld(t)
+	w.promote(w.register(flights(0)))
+	w.canary(w.register(m), 1, time.Hour)
+	w.sync()
+	a := w.predict(`{"dep_delay": 1, "carrier": "secret"}`)
+	require.Equal(t, true, a.body["fallback"], a.raw)
+	require.Contains(t, w.admin("/healthz").raw, "one of its 3 known categories")
+	require.NotContains(t, w.admin("/healthz").raw, "secret")
+}
+
 func TestUnknownModelIs404WithTheNearestName(t *testing.T) {
 	w := champion(t, flights(0))
 	a := w.request(http.MethodPost, "/predict/flight-dely", `{"features":{}}`)

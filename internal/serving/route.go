@@ -101,6 +101,8 @@ type input struct {
 	place int
 	kind  string
 	codes map[string]float64 // of a category
+
+	refuses bool // categories that it doesn't know
 }
 
 // newRoute lays out the rows of a route. Challenger may be nil; champion only if challenger is.
@@ -139,7 +141,7 @@ func (r *route) ignore(names []string) {
 func (r *route) newArm(name string, v *version) *arm {
 	a := &arm{version: v, name: name}
 	for _, f := range v.model.Signature.Inputs {
-		in := input{place: r.place(f.Name), kind: f.Kind}
+		in := input{place: r.place(f.Name), kind: f.Kind, refuses: f.Unknown == inference.UnknownRefuse}
 		if f.Kind == inference.KindCategory {
 			in.codes = make(map[string]float64, len(f.Categories))
 			for code, category := range f.Categories {
@@ -191,7 +193,8 @@ func (r *route) leased(now time.Time) bool {
 	return r.challenger != nil && now.Before(r.leaseUntil) && now.Before(r.leaseEnds) && r.fresh.within(now)
 }
 
-// encode writes one row to dst, a place per input. Errors are *inference.MissingFeature and *inference.FeatureType.
+// encode writes one row to dst, a place per input. Errors are *inference.MissingFeature, *inference.FeatureType and
+// *inference.UnknownCategory.
 func (a *arm) encode(row []value, dst []float64) error {
 	for i := range a.inputs {
 		in := &a.inputs[i]
@@ -209,11 +212,13 @@ func (a *arm) encode(row []value, dst []float64) error {
 			}
 		case v.kind == textValue && in.kind == inference.KindCategory:
 			code, ok := in.codes[string(v.raw)]
-			if !ok {
-				code = math.NaN()
+			if !ok && !in.refuses {
+				code, ok = math.NaN(), true
 			}
-			dst[i] = code
-			continue
+			if ok {
+				dst[i] = code
+				continue
+			}
 		}
 		f, err := a.model.EncodeValue(i, v.boxed())
 		if err != nil {

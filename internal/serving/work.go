@@ -211,8 +211,11 @@ func (s *Server) askChallenger(ctx context.Context, w *work, r *route) armOutcom
 
 // withoutValues is an error of an arm without what the request said.
 func withoutValues(err error) error {
-	if e, ok := err.(*inference.FeatureType); ok {
+	switch e := err.(type) {
+	case *inference.FeatureType:
 		return fmt.Errorf("feature %q: want %s", e.Feature, e.Want)
+	case *inference.UnknownCategory:
+		return fmt.Errorf("feature %q: want one of its %d known categories", e.Feature, e.Known)
 	}
 	return err
 }
@@ -301,6 +304,8 @@ func rowProblem(err error, row, rows int) *problem {
 		p.Features = []featureHint{{Name: e.Feature}}
 	case *inference.FeatureType:
 		p.Features = []featureHint{{Name: e.Feature}}
+	case *inference.UnknownCategory:
+		p.Code, p.Features = "unknown_category", []featureHint{{Name: e.Feature}}
 	}
 	return p
 }

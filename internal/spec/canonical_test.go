@@ -108,6 +108,10 @@ func drawModel(t *rapid.T) *Model {
 	m.Approval.Approvers = rapid.SampledFrom([][]string{{}, {"cli:ana"}, {"slack:U1", "cli:bo"}}).Draw(t, "approvers")
 	m.Approval.FourEyes = rapid.Bool().Draw(t, "four eyes")
 	m.Serving.Mirror = Percent(rapid.SampledFrom([]float64{0, 0.25, 1}).Draw(t, "mirror"))
+	m.Serving.UnknownCategories = rapid.SampledFrom([]string{"", UnknownMissing, UnknownRefuse}).Draw(t, "unknown")
+	if rapid.Bool().Draw(t, "unknown of") {
+		m.Serving.UnknownCategoriesOf = map[string]string{drawText(t, "category"): UnknownRefuse, "other": UnknownMissing}
+	}
 	m.Canary.Steps = []Step{{Weight: share("weight"), Hold: duration("hold"), MinRequests: 1}}
 	m.Canary.Deadline = m.Canary.Steps[0].Hold + m.Canary.Interval + 1
 	if len(m.Train.Command) > 0 && rapid.Bool().Draw(t, "predict") {

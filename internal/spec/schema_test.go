@@ -80,6 +80,7 @@ func TestSchemaAndParseRefuseTheSameShapes(t *testing.T) {
 		"split: {validation: tenth}\n", "monitor: {drift: {alert_after: 2}}\n", "monitor: {drift: {psi: 0}}\n", "monitor: {drift: {max_share: 1.5}}\n",
 		"monitor: {drift: {correction: bonferroni}}\n", "monitor: {drift: {methods: [ks]}}\n", "monitor: {drift: {methods: {x: all}}}\n",
 		"monitor: {drift: {methods: {x: 5}}}\n", "monitor: {drift: {exclude: x}}\n", "monitor: {drift: {exclude: [5]}}\n", "serving: {mirror: much}\n",
+		"serving: {unknown_categories: null}\n", "serving: {unknown_categories: ignore}\n", "serving: {unknown_categories_of: [x]}\n", "serving: {unknown_categories_of: {x: ignore}}\n",
 		"canary: {steps: [{hold: 1h}]}\n", "canary: {steps: [{weight: 10%, hold: 1}]}\n", "canary: {max_slowdown: 0.5}\n", "canary: {max_psi: -1}\n", "canary: {on_failure: ignore}\n",
 		"train: {builtin: tree}\n", "train: {secrets: [s3cr3t]}\n", "train: {retries: {script: 101}}\n", "train: {resources: {memory: 4GB}}\n",
 		"train: {search: {}}\n", "train: {search: {space: {}}}\n", "train: {search: {space: [eta]}}\n", "train: {search: {space: {eta: [0, 1]}}}\n",

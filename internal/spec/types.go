@@ -5,7 +5,11 @@
 // everything else is a function of bytes.
 package spec
 
-import "github.com/leanloop/leanloop/internal/dataset/suite"
+import (
+	"cmp"
+
+	"github.com/leanloop/leanloop/internal/dataset/suite"
+)
 
 // APIVersion and Kind are the only values that a spec may carry.
 const (
@@ -232,6 +236,20 @@ type Serving struct {
 	StickyBy string     `yaml:"sticky_by,omitempty" json:"sticky_by,omitempty"` // request field; "": at random
 	Mirror   Percent    `yaml:"mirror,omitempty" json:"mirror,omitempty"`       // share of the champion's requests that a challenger gets a copy of, which nobody waits for
 	Log      ServingLog `yaml:"log" json:"log"`
+
+	UnknownCategories   string            `yaml:"unknown_categories,omitempty" json:"unknown_categories,omitempty"`       // missing | refuse; "": missing. What a request with a category that training didn't see is
+	UnknownCategoriesOf map[string]string `yaml:"unknown_categories_of,omitempty" json:"unknown_categories_of,omitempty"` // the same of single features
+}
+
+// What a request with a category that training didn't see is.
+const (
+	UnknownMissing = "missing" // its value is a null
+	UnknownRefuse  = "refuse"  // it is refused, by name
+)
+
+// UnknownPolicy is the word on a feature's unknown categories.
+func (s Serving) UnknownPolicy(feature string) string {
+	return cmp.Or(s.UnknownCategoriesOf[feature], s.UnknownCategories, UnknownMissing)
 }
 
 // ServingLog says which share of predictions is logged.
