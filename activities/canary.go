@@ -13,6 +13,9 @@ type CanaryInput struct {
 	Team      string        `json:"team,omitempty"`
 	State     *canary.State `json:"state,omitempty"`
 	Tick      int           `json:"tick"`
+	// Carried over with State: the last look, and the message that asks people, where one does.
+	Last  *canary.Look   `json:"last,omitempty"`
+	Asked *MessageOutput `json:"asked,omitempty"`
 }
 
 // CanaryResult is how it ended: Outcome is promoted (the weights are the lifecycle's to set) or rolled_back.

@@ -91,9 +91,13 @@ func (m *Monitors) labelFiles(ctx context.Context, w watched) ([]dataset.Snapsho
 	if err != nil {
 		return nil, ledgerError(err)
 	}
+	after := w.version.RegisteredAt
+	if !w.labelsAfter.IsZero() {
+		after = w.labelsAfter
+	}
 	var out []dataset.SnapshotFile
 	for _, f := range head.State.Files {
-		if f.AcceptedAt.After(w.version.RegisteredAt) {
+		if f.AcceptedAt.After(after) {
 			out = append(out, dataset.SnapshotFile{SHA256: f.SHA256, Source: f.Source})
 		}
 	}

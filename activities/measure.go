@@ -28,6 +28,7 @@ type MeasureOutput struct {
 	State     canary.State     `json:"state"`
 	Action    canary.Action    `json:"action"`
 	Judgement canary.Judgement `json:"judgement"`
+	Arms      canary.Arms      `json:"arms,omitzero"` // what was measured, for people
 }
 
 // Measurer judges a canary by what gateways measured.
@@ -40,7 +41,7 @@ type Measurer struct {
 func (m *Measurer) Measure(ctx context.Context, in MeasureInput) (MeasureOutput, error) {
 	measured := m.window(ctx, in)
 	state, action, judgement := canary.Decide(in.State, measured, in.Now)
-	return MeasureOutput{State: state, Action: action, Judgement: judgement}, nil
+	return MeasureOutput{State: state, Action: action, Judgement: judgement, Arms: measured.Arms()}, nil
 }
 
 func (m *Measurer) window(ctx context.Context, in MeasureInput) canary.Measurement {

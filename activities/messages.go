@@ -22,6 +22,8 @@ const (
 	MessageAlert    = "alert"    // a monitor is over its limit
 	MessageCalm     = "calm"     // it was, and isn't any more
 	MessageBlind    = "blind"    // it couldn't look
+	MessageCanary   = "canary"   // a canary failed, and waits for people
+	MessageAnswered = "answered" // takes the place of MessageCanary
 )
 
 // MessageInput is what a message is about; its words are made here, so that they may change at any time.
@@ -40,6 +42,8 @@ type MessageInput struct {
 	Monitor  string `json:"monitor,omitempty"`
 	Page     string `json:"page,omitempty"`
 	Workflow string `json:"workflow,omitempty"`
+	// Of a MessageCanary or MessageAnswered.
+	Canary *CanaryMessage `json:"canary,omitempty"`
 }
 
 // MessageOutput is where it went.
@@ -142,6 +146,8 @@ func (m *Messenger) word(in MessageInput) notify.Message {
 		m.wordCalm(&msg, in)
 	case MessageBlind:
 		m.wordBlind(&msg, in)
+	case MessageCanary, MessageAnswered:
+		m.wordCanary(&msg, in)
 	case MessageClosed:
 		m.wordClosed(&msg, in)
 	case MessageDecided:

@@ -43,6 +43,9 @@ type watched struct {
 	state     registry.State
 	version   registry.Version
 	signature inference.Signature
+	// labelsAfter bounds the files that are looked through for labels: accepted after it. Zero: after the version was
+	// registered.
+	labelsAfter time.Time
 }
 
 // champion loads them; why says that there is nothing to watch yet.

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,12 @@ type TrafficInput struct {
 	Epoch   int64     `json:"epoch"`
 	Key     string    `json:"key"`
 	Start   bool      `json:"start,omitempty"`
+	// Of a weight that a person or a failed look caused; Action is one of the registry's.
+	Action   string    `json:"action,omitempty"`
+	Deadline time.Time `json:"deadline,omitzero"`
+	Actor    string    `json:"actor,omitempty"` // "": the canary itself
+	Via      string    `json:"via,omitempty"`
+	Reason   string    `json:"reason,omitempty"`
 }
 
 // PromoteInput makes a challenger the champion.
@@ -74,9 +81,11 @@ type Traffic struct {
 // asked now is set by an entry behind it.
 func (t *Traffic) Set(ctx context.Context, in TrafficInput) (LedgerOutput, error) {
 	c := registry.Command{
-		Key: in.Key, Kind: registry.KindCanaryWeight, Actor: "leanloop:" + in.Run, Via: "canary", Time: t.Lake.Now().UTC(),
-		Guard:  registry.Guard{Epoch: &in.Epoch},
-		Canary: &registry.CanaryWeight{Version: in.Version, Weight: in.Weight, LeaseUntil: in.Lease, Run: in.Run},
+		Key: in.Key, Kind: registry.KindCanaryWeight, Actor: cmp.Or(in.Actor, "leanloop:"+in.Run), Via: cmp.Or(in.Via, "canary"),
+		Reason: clip(in.Reason, maxText), Time: t.Lake.Now().UTC(),
+		Guard: registry.Guard{Epoch: &in.Epoch},
+		Canary: &registry.CanaryWeight{Version: in.Version, Weight: in.Weight, LeaseUntil: in.Lease, Run: in.Run,
+			Action: in.Action, Deadline: in.Deadline},
 	}
 	if in.Start {
 		c.Kind = registry.KindCanaryStarted
@@ -85,7 +94,7 @@ func (t *Traffic) Set(ctx context.Context, in TrafficInput) (LedgerOutput, error
 	if err != nil {
 		return LedgerOutput{}, ledgerError(err)
 	}
-	if was := e.Command.Canary; e.Replayed && (was.Weight != in.Weight || !was.LeaseUntil.Equal(in.Lease)) {
+	if was := e.Command.Canary; e.Replayed && (was.Weight != in.Weight || !was.LeaseUntil.Equal(in.Lease) || was.Action != in.Action) {
 		c.Key, c.Kind = fmt.Sprintf("%s/%d", in.Key, in.Lease.UnixNano()), registry.KindCanaryWeight
 		return t.do(ctx, in.Model, c)
 	}

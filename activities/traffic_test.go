@@ -65,6 +65,23 @@ func TestAWeightAskedAgainDifferentlyIsSetAsAskedNow(t *testing.T) {
 	require.Equal(t, out, must(t, a.Set, again), "asked the same way again it is the same entry")
 }
 
+func TestWhatAPersonDoesIsAnEntryInTheirName(t *testing.T) {
+	w, v := challenger(t)
+	a := &Traffic{Lake: w.lake}
+	must(t, a.Set, w.traffic(v))
+	paused := w.traffic(v)
+	paused.Start, paused.Key = false, w.lifecycle()+"/canary/2"
+	must(t, a.Set, paused) // the same step, asked before the person came, and its answer is lost
+	paused.Action, paused.Actor, paused.Via, paused.Reason = registry.CanaryPaused, "cli:ben", "cli", "a storm"
+	out := must(t, a.Set, paused)
+	head := w.head()
+	require.Equal(t, registry.KindCanaryWeight, head.Command.Kind)
+	require.Equal(t, registry.CanaryPaused, head.Command.Canary.Action)
+	require.Equal(t, []string{"cli:ben", "cli", "a storm"}, []string{head.Command.Actor, head.Command.Via, head.Command.Reason})
+	require.Equal(t, out, must(t, a.Set, paused), "asked again it is the same entry")
+	require.Equal(t, head.Seq, w.head().Seq)
+}
+
 func TestAWeightOfAnotherEpochIsAConflict(t *testing.T) {
 	w, v := challenger(t)
 	in := w.traffic(v)

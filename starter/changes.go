@@ -72,5 +72,5 @@ func lastLook(v runView) string {
 	}
 	j := v.Canary.State.Verdicts[len(v.Canary.State.Verdicts)-1]
 	return fmt.Sprintf("%s: champion %d requests, %d errors; challenger %d, %d: %s",
-		j.Verdict, j.Requests.Champion, j.Errors.Champion, j.Requests.Challenger, j.Errors.Challenger, judgement(j))
+		j.Verdict, j.Requests.Champion, j.Errors.Champion, j.Requests.Challenger, j.Errors.Challenger, j.Reason())
 }

@@ -133,13 +133,24 @@ func describeCommand(e registry.Entry) string {
 	case c.Rejected != nil:
 		return fmt.Sprintf("version %d, evidence %s", c.Rejected.Version, short(c.Rejected.Evidence))
 	case c.Canary != nil:
-		return fmt.Sprintf("version %d at %s until %s", c.Canary.Version, percent(c.Canary.Weight), c.Canary.LeaseUntil.UTC().Format("15:04:05"))
+		return describeCanary(*c.Canary)
 	case c.Promoted != nil:
 		return fmt.Sprintf("version %d is the champion", c.Promoted.Version)
 	case c.RolledBack != nil:
 		return describeRollback(e)
 	}
 	return string(e.Command.Kind)
+}
+
+func describeCanary(w registry.CanaryWeight) string {
+	what := fmt.Sprintf("version %d at %s until %s", w.Version, percent(w.Weight), w.LeaseUntil.UTC().Format("15:04:05"))
+	if !w.Deadline.IsZero() {
+		what = fmt.Sprintf("deadline %s, %s", w.Deadline.UTC().Format("2006-01-02 15:04"), what)
+	}
+	if w.Action != "" {
+		what = w.Action + ": " + what
+	}
+	return what
 }
 
 func describeRollback(e registry.Entry) string {
@@ -195,6 +206,6 @@ func historyTable(p *page, entries []entryView, from int64) {
 
 // renews tells an entry that only renews the lease of the one before.
 func renews(before, e entryView) bool {
-	return e.Kind == registry.KindCanaryWeight && before.Command.Canary != nil &&
+	return e.Kind == registry.KindCanaryWeight && before.Command.Canary != nil && e.Command.Canary.Action == "" &&
 		before.Command.Canary.Version == e.Command.Canary.Version && before.Command.Canary.Weight == e.Command.Canary.Weight
 }

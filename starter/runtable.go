@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/leanloop/leanloop/activities"
-	"github.com/leanloop/leanloop/internal/canary"
-	"github.com/leanloop/leanloop/workflows"
 )
 
 // runTable draws one run: its head, its stages, and what it waits for.
@@ -119,29 +117,3 @@ func trainLine(t activities.TrainProgress) string {
 	}
 	return line
 }
-
-// canaryTable draws a canary: where it stands, and its last looks.
-func canaryTable(p *page, c workflows.CanaryState) {
-	steps := c.State.Config.Steps
-	p.heading("canary of %s: version %d against %s, step %d of %d at %s", c.Model, c.Version, version(c.Champion),
-		min(c.State.Step+1, len(steps)), len(steps), percent(c.Weight))
-	switch {
-	case c.State.Over():
-		p.line("%s: %s", p.style.paint(toneOf(string(c.State.Outcome)), string(c.State.Outcome)), clip(c.State.Reason, 200))
-	case c.State.Paused:
-		p.line("%s by %s: %s; failures still roll back, the deadline is %s", p.style.paint(toneWarn, "paused"), c.State.By, clip(c.State.Reason, 200), p.ago(c.State.Deadline))
-	default:
-		p.line("this step began %s, deadline %s, lease %s", p.ago(c.State.StepSince), p.ago(c.State.Deadline), p.ago(c.Lease))
-	}
-	if len(c.State.Verdicts) == 0 {
-		return
-	}
-	t := newTable("LOOK", "VERDICT", "CHAMPION", "ERRORS", "CHALLENGER", "ERRORS", "").alignRight(2, 3, 4, 5)
-	for _, j := range c.State.Verdicts[max(0, len(c.State.Verdicts)-3):] {
-		t.add(p.ago(j.At), mark(string(j.Verdict)), fmt.Sprint(j.Requests.Champion), fmt.Sprint(j.Errors.Champion),
-			fmt.Sprint(j.Requests.Challenger), fmt.Sprint(j.Errors.Challenger), clip(judgement(j), 80))
-	}
-	p.table(t)
-}
-
-func judgement(j canary.Judgement) string { return j.Reason() }

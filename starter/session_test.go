@@ -209,7 +209,9 @@ func TestSessionOfACanary(t *testing.T) {
 		case "pause":
 			state, err = canary.Pause(state, s.Actor, s.Reason)
 		case "resume":
-			state, err = canary.Resume(state, s.Actor, s.Reason)
+			state, err = canary.Resume(state, s.Actor, s.Reason, t0)
+		case "extend":
+			state, err = canary.Extend(state, s.Actor, s.Reason, s.Deadline, s.Hold, t0)
 		case "promote":
 			state, _, err = canary.PromoteNow(state, s.Actor, s.Reason, t0)
 		}
@@ -228,6 +230,56 @@ func TestSessionOfACanary(t *testing.T) {
 	require.Equal(t, exitConflict, w.starter("promote", "churn"))
 	require.Equal(t, exitConflict, w.starter("canary", "status", "fraud"))
 	w.golden("canary")
+}
+
+// looked is a canary of three hours with everything that may be looked at, as its last look left it.
+func looked(onFailure string, challenger canary.Arm) workflows.CanaryState {
+	c := spec.Canary{Steps: []spec.Step{{Weight: 0.1, Hold: spec.Duration(24 * time.Hour), MinRequests: 2000}, {Weight: 0.5, Hold: spec.Duration(12 * time.Hour), MinRequests: 2000}},
+		Interval: spec.Duration(5 * time.Minute), Deadline: spec.Duration(72 * time.Hour), OnFailure: onFailure, AnswerWithin: spec.Duration(time.Hour),
+		MaxErrorRate: 0.01, MaxSlowdown: 1.5, MaxPSI: 0.5, Limits: spec.CanaryLimits{ErrorRate: 0.03, LatencyP99MS: 50},
+		Quality: &spec.CanaryQuality{Metric: "accuracy", MaxLoss: 0.02, MinRows: 200}}
+	state := canary.New(c, t0.Add(-3*time.Hour))
+	champion := canary.Arm{Requests: 32_400, Errors: 331, LatencyP50: 0.0042, LatencyP95: 0.0121, LatencyP99: 0.0213, Predictions: []int64{16_200, 16_200}}
+	state = canary.WithQuality(state, canary.Quality{From: state.StepSince, At: t0.Add(-8 * time.Minute), Metric: "accuracy",
+		Champion: canary.Labelled{Rows: 1520, Sum: 151, Squares: 151}, Challenger: canary.Labelled{Rows: 164, Sum: 18, Squares: 18}})
+	m := canary.Measurement{From: state.StepSince, To: t0.Add(-2 * time.Minute), Champion: champion, Challenger: challenger}
+	state, _, j := canary.Decide(state, m, t0.Add(-2*time.Minute))
+	return workflows.CanaryState{Model: "churn", Version: 2, Champion: 1, Weight: state.Weight(), Lease: t0.Add(8 * time.Minute), State: state,
+		Last: &canary.Look{Judgement: j, Arms: m.Arms()}}
+}
+
+func TestSessionOfACanaryThatIsLookedAt(t *testing.T) {
+	w := newSession(t)
+	good := canary.Arm{Requests: 3604, Errors: 38, LatencyP50: 0.0044, LatencyP95: 0.0119, LatencyP99: 0.0225, Predictions: []int64{1790, 1814}}
+	bad := good
+	bad.Errors = 360
+	w.fake.canaries["churn"] = looked("rollback", good)
+	w.fake.steer = func(_ string, s workflows.Steer) (canary.State, error) {
+		state := w.fake.canaries["churn"].State
+		return canary.Extend(state, s.Actor, s.Reason, s.Deadline, s.Hold, t0)
+	}
+	require.Equal(t, exitOK, w.starter("canary", "churn"))
+	require.Equal(t, exitUsage, w.starter("canary", "statsu"))
+	require.Equal(t, exitUsage, w.starter("canary", "extend", "churn"))
+	require.Equal(t, exitUsage, w.starter("canary", "extend", "churn", "--hold", "12"))
+	require.Equal(t, exitOK, w.starter("canary", "extend", "churn", "--deadline", "1d", "--hold", "12h", "--reason", "a slow weekend"))
+	w.fake.canaries["churn"] = looked("pause", bad)
+	require.Equal(t, exitOK, w.starter("canary", "status", "churn"))
+	w.fake.canaries["churn"] = looked("ask", bad)
+	require.Equal(t, exitOK, w.starter("canary", "status", "churn"))
+	w.fake.canaries["churn"] = looked("rollback", bad)
+	require.Equal(t, exitRolledBack, w.starter("canary", "status", "churn", "--watch"))
+	w.golden("canarylook")
+}
+
+func TestCanaryStatusAsADocumentIsComplete(t *testing.T) {
+	w := newSession(t)
+	w.fake.canaries["churn"] = looked("rollback", canary.Arm{Requests: 3604, LatencyP50: 0.004, LatencyP95: 0.01, LatencyP99: 0.02, Predictions: []int64{1790, 1814}})
+	require.Equal(t, exitOK, w.starter("canary", "status", "churn", "-o", "json"))
+	for _, has := range []string{`"latency_p95": 0.01`, `"name": "latency_p50"`, `"name": "error_rate_limit"`, `"name": "quality"`, `"deadline":`, `"lease":`,
+		`"step_since":`, `164 labelled answers`, `"optional": true`} {
+		require.Contains(t, w.stdout.String(), has)
+	}
 }
 
 func TestInitWritesASpecThatValidates(t *testing.T) {

@@ -13,11 +13,12 @@ import (
 )
 
 // Canary gives a challenger a leased share of real traffic, looks at both arms each interval and ends with promoted or
-// rolled_back, at its deadline at the latest. Promoted leaves the last weight in place under its lease: the lifecycle
+// rolled_back, at its deadline at the latest. A failed look ends it, or takes the traffic away and waits for a person, or
+// asks one: as the spec's on_failure says. Promoted leaves the last weight in place under its lease: the lifecycle
 // sets the final state. Whatever else ends it takes the traffic away on a disconnected context, and where even that
 // can't run, the lease does.
 func Canary(ctx workflow.Context, in activities.CanaryInput) (activities.CanaryResult, error) {
-	c := &canaryRun{in: in, tick: in.Tick}
+	c := &canaryRun{in: in, tick: in.Tick, last: in.Last, asked: in.Asked}
 	err := c.handle(ctx)
 	if err == nil {
 		err = c.setup(ctx)
@@ -29,9 +30,11 @@ func Canary(ctx workflow.Context, in activities.CanaryInput) (activities.CanaryR
 	if workflow.IsContinueAsNewError(err) {
 		return result, err
 	}
+	c.recordSteers(ctx, result)
 	if err != nil || result.Outcome != activities.Promoted {
 		c.takeBack(ctx, result, err)
 	}
+	c.lastWords(ctx, result, err)
 	return result, err
 }
 
@@ -45,6 +48,12 @@ type canaryRun struct {
 	tick     int   // weights set
 	nudged   bool  // a person steered: look at the state now
 	by       Steer // the person who ended it
+	last     *canary.Look
+	steers   []steered // that the ledger doesn't have yet
+	labels   labelReader
+	asked    *activities.MessageOutput // the message that asks people, once it is sent
+	told     workflow.Future           // the last message's end
+	telling  int                       // messages on their way
 }
 
 func (c *canaryRun) handle(ctx workflow.Context) error {
@@ -56,85 +65,17 @@ func (c *canaryRun) handle(ctx workflow.Context) error {
 			err := c.steer(ctx, s)
 			return c.state, err
 		},
-		workflow.UpdateHandlerOptions{Description: "promote, abort, pause or resume this canary", Validator: c.validateSteer})
+		workflow.UpdateHandlerOptions{Description: steerDescription, Validator: c.validateSteer})
 	if err != nil {
 		return err
 	}
-	signals := workflow.GetSignalChannelWithOptions(ctx, SignalCanary, workflow.SignalChannelOptions{Description: "promote, abort, pause or resume this canary"})
+	signals := workflow.GetSignalChannelWithOptions(ctx, SignalCanary, workflow.SignalChannelOptions{Description: steerDescription})
 	listen(ctx, signals, c.steerBySignal)
 	return nil
 }
 
-func (c *canaryRun) steerBySignal(ctx workflow.Context, s Steer) {
-	if err := c.steer(ctx, s); err != nil {
-		workflow.GetLogger(ctx).Warn("steer refused", "action", s.Action, "actor", s.Actor, "error", err)
-	}
-}
-
 func (c *canaryRun) view() CanaryState {
-	return CanaryState{Model: c.in.Model, Version: c.in.Version, Champion: c.in.Champion, Weight: c.weight, Lease: c.lease, State: c.state}
-}
-
-func (c *canaryRun) validateSteer(ctx workflow.Context, s Steer) error {
-	_, err := c.steered(s, workflow.Now(ctx))
-	return err
-}
-
-// steering is what a person's action came to, as it is recorded in history.
-type steering struct {
-	State   canary.State `json:"state"`
-	Refused string       `json:"refused,omitempty"`
-}
-
-// steer applies a person's action; what it does to traffic is the loop's.
-func (c *canaryRun) steer(ctx workflow.Context, s Steer) error {
-	now := workflow.Now(ctx)
-	var v steering
-	recorded := workflow.SideEffect(ctx, func(workflow.Context) any {
-		state, err := c.steered(s, now)
-		if err != nil {
-			return steering{Refused: reason(err)}
-		}
-		return steering{State: state}
-	})
-	if err := recorded.Get(&v); err != nil {
-		return err
-	}
-	if v.Refused != "" {
-		return temporal.NewApplicationError(v.Refused, ErrorRefused)
-	}
-	c.state, c.nudged = v.State, true
-	if c.state.Over() {
-		c.by = s
-	}
-	c.describe(ctx)
-	return nil
-}
-
-// steered is the state after a person's action, or why there is none.
-func (c *canaryRun) steered(s Steer, now time.Time) (state canary.State, err error) {
-	switch {
-	case s.Actor == "" || s.Reason == "":
-		return state, temporal.NewApplicationError("steering a canary needs an actor and a reason", ErrorInvalid)
-	case !c.ready:
-		return state, temporal.NewApplicationError("the canary hasn't started", ErrorRefused)
-	}
-	switch s.Action {
-	case "promote":
-		state, _, err = canary.PromoteNow(c.state, s.Actor, s.Reason, now)
-	case "abort":
-		state, _, err = canary.Abort(c.state, s.Actor, s.Reason, now)
-	case "pause":
-		state, err = canary.Pause(c.state, s.Actor, s.Reason)
-	case "resume":
-		state, err = canary.Resume(c.state, s.Actor, s.Reason)
-	default:
-		return state, temporal.NewApplicationError(fmt.Sprintf("steer %q: want promote, abort, pause or resume", s.Action), ErrorInvalid)
-	}
-	if err != nil {
-		return state, temporal.NewApplicationError(err.Error(), ErrorRefused)
-	}
-	return state, nil
+	return CanaryState{Model: c.in.Model, Version: c.in.Version, Champion: c.in.Champion, Weight: c.weight, Lease: c.lease, State: c.state, Last: c.last}
 }
 
 // setup reads the spec's canary and starts, or goes on from, the state.
@@ -159,6 +100,7 @@ func (c *canaryRun) run(ctx workflow.Context) (activities.CanaryResult, error) {
 		if err := c.expose(ctx); err != nil {
 			return activities.CanaryResult{}, err
 		}
+		c.readLabels(ctx)
 		now := workflow.Now(ctx)
 		if _, err := waitAtMost(ctx, c.state.NextLook(now).Sub(now), fmt.Sprintf("the next look, at %.4g %%", 100*c.weight), func() bool { return c.nudged }); err != nil {
 			return activities.CanaryResult{}, err
@@ -171,7 +113,7 @@ func (c *canaryRun) run(ctx workflow.Context) (activities.CanaryResult, error) {
 		}
 		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() && c.drained(ctx) {
 			next := c.in
-			next.State, next.Tick = &c.state, c.tick
+			next.State, next.Tick, next.Last, next.Asked = &c.state, c.tick, c.last, c.asked
 			return activities.CanaryResult{}, workflow.NewContinueAsNewError(ctx, Canary, next)
 		}
 	}
@@ -184,15 +126,16 @@ func (c *canaryRun) look(ctx workflow.Context) error {
 		return nil
 	}
 	out, err := call(ctx, measuring(), measurer.Measure, activities.MeasureInput{
-		Model: c.in.Model, Version: c.in.Version, Champion: c.in.Champion, Spec: c.in.Spec, State: c.state, Now: workflow.Now(ctx),
+		Model: c.in.Model, Version: c.in.Version, Champion: c.in.Champion, Spec: c.in.Spec, State: c.labels.into(c.state), Now: workflow.Now(ctx),
 	})
 	switch {
-	case c.nudged || lost(ctx, err) && workflow.Now(ctx).Before(c.state.Deadline):
+	case c.nudged || lost(ctx, err) && workflow.Now(ctx).Before(c.state.EndsBy()):
 		return ctx.Err()
 	case err != nil:
 		return err
 	}
-	c.state = out.State
+	c.state, c.last = out.State, &canary.Look{Judgement: out.Judgement, Arms: out.Arms}
+	c.failed(ctx, out.Action)
 	c.describe(ctx)
 	return nil
 }
@@ -206,31 +149,48 @@ func lost(ctx workflow.Context, err error) bool {
 // drained takes every signal that is buffered and says whether nothing a person sent is left to be looked at.
 func (c *canaryRun) drained(ctx workflow.Context) bool {
 	drain(ctx, workflow.GetSignalChannel(ctx, SignalCanary), c.steerBySignal)
-	return !c.nudged && workflow.AllHandlersFinished(ctx)
+	return !c.nudged && c.telling == 0 && workflow.AllHandlersFinished(ctx)
 }
 
 // expose sets the challenger's weight and renews its lease: two intervals and some slack, so that one lost look
-// doesn't end the canary and a dead workflow does. A store that is away beyond the lease has ended the traffic already;
-// the weight is set again when it is back, until the deadline.
+// doesn't end the canary and a dead workflow does. What people did has an entry of its own. A store that is away beyond
+// the lease has ended the traffic already; the weight is set again when it is back, until the deadline.
 func (c *canaryRun) expose(ctx workflow.Context) error {
-	lease := 2*c.interval + leaseSlack
 	for !c.state.Over() {
-		weight, until := c.state.Weight(), workflow.Now(ctx).Add(lease)
-		// The same key until it is known to be written: whether an attempt that timed out wrote it can't be known.
-		_, err := call(ctx, leased(lease), traffic.Set, activities.TrafficInput{
-			Model: c.in.Model, Version: c.in.Version, Weight: weight, Lease: until, Run: c.in.Lifecycle, Epoch: c.in.Epoch,
-			Key: fmt.Sprintf("%s/canary/%d", c.in.Lifecycle, c.tick+1), Start: c.tick == 0,
-		})
-		if err == nil {
-			c.tick++
-			c.weight, c.lease = weight, until
-			c.describe(ctx)
+		by := c.nextSteer(ctx)
+		err := c.set(ctx, c.state.Weight(), by)
+		switch {
+		case err == nil && by != nil && len(c.steers) > 0:
+			continue
+		case err == nil:
 			return nil
-		}
-		if !lost(ctx, err) || !workflow.Now(ctx).Before(c.state.Deadline) {
+		case !lost(ctx, err) || !workflow.Now(ctx).Before(c.state.EndsBy()):
 			return err
 		}
 	}
+	return nil
+}
+
+// set writes one weight; by is the steer that caused it, or nil.
+func (c *canaryRun) set(ctx workflow.Context, weight float64, by *steered) error {
+	lease := 2*c.interval + leaseSlack
+	in := activities.TrafficInput{
+		Model: c.in.Model, Version: c.in.Version, Weight: weight, Lease: workflow.Now(ctx).Add(lease), Run: c.in.Lifecycle, Epoch: c.in.Epoch,
+		// The same key until it is known to be written: whether an attempt that timed out wrote it can't be known.
+		Key: fmt.Sprintf("%s/canary/%d", c.in.Lifecycle, c.tick+1), Start: c.tick == 0,
+	}
+	if by != nil {
+		in.Action, in.Deadline, in.Actor, in.Via, in.Reason = by.Action, by.Deadline, by.Actor, by.Via, by.Reason
+	}
+	if _, err := call(ctx, leased(lease), traffic.Set, in); err != nil {
+		return err
+	}
+	c.tick++
+	c.weight, c.lease = weight, in.Lease
+	if by != nil {
+		c.steers = c.steers[1:]
+	}
+	c.describe(ctx)
 	return nil
 }
 
@@ -245,7 +205,7 @@ func (c *canaryRun) takeBack(ctx workflow.Context, result activities.CanaryResul
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	in := activities.RollbackInput{
 		Model: c.in.Model, Version: c.in.Version, Lifecycle: c.in.Lifecycle,
-		Actor: "leanloop:" + CanaryID(c.in.Model), Via: "canary", Reason: result.Reason,
+		Actor: c.itself(), Via: "canary", Reason: result.Reason,
 	}
 	if c.by.Actor != "" {
 		in.Actor, in.Via = c.by.Actor, c.by.Via

@@ -114,12 +114,15 @@ type Stop struct {
 	Reason  string `json:"reason"`
 }
 
-// Steer is a person's hand on a running canary: promote, abort, pause or resume.
+// Steer is a person's hand on a running canary: promote, abort, pause, resume or extend.
 type Steer struct {
 	Action string `json:"action"`
 	Actor  string `json:"actor"`
 	Via    string `json:"via"`
 	Reason string `json:"reason"`
+	// Of extend: how much later the deadline is, and how much longer the step is held.
+	Deadline time.Duration `json:"deadline,omitempty"`
+	Hold     time.Duration `json:"hold,omitempty"`
 }
 
 // ModelState answers QueryState on Model; it is also all that the entity carries when it continues as new.
@@ -191,6 +194,7 @@ type CanaryState struct {
 	Weight   float64      `json:"weight"`
 	Lease    time.Time    `json:"lease"`
 	State    canary.State `json:"state"`
+	Last     *canary.Look `json:"last,omitempty"` // with every check, and both arms' numbers
 }
 
 // ModelOptions start a model's entity, or find the one that runs.

@@ -88,6 +88,14 @@ func measuring() workflow.ActivityOptions {
 	}
 }
 
+// readingLabels reads the answers of a canary's step and the labels that reached them. It is never waited for.
+func readingLabels() workflow.ActivityOptions {
+	o := dataScan()
+	o.StartToCloseTimeout = 10 * time.Minute
+	o.ScheduleToCloseTimeout = 15 * time.Minute
+	return o
+}
+
 // confirming waits for gateways.
 func confirming(within time.Duration) workflow.ActivityOptions {
 	o := quick()

@@ -130,6 +130,7 @@ type world struct {
 	rollback fake[activities.RollbackInput, activities.LedgerOutput]
 	confirm  fake[activities.ConfirmInput, activities.ConfirmOutput]
 	measure  fake[activities.MeasureInput, activities.MeasureOutput]
+	labels   fake[activities.CanaryQualityInput, canary.Quality]
 	drift    fake[activities.DriftInput, activities.DriftOutput]
 	cut      fake[activities.DriftInput, activities.DriftPlan]
 	shard    fake[activities.DriftShard, activities.DriftProfiled]
@@ -192,8 +193,12 @@ func (w *world) wire(r worker.ActivityRegistry) {
 		return activities.ConfirmOutput{Confirmed: true, Gateways: 2}, nil
 	})
 	wire(r, measurer.Measure, &w.measure, func(in activities.MeasureInput) (activities.MeasureOutput, error) {
-		s, a, j := canary.Decide(in.State, w.served(in), in.Now)
-		return activities.MeasureOutput{State: s, Action: a, Judgement: j}, nil
+		m := w.served(in)
+		s, a, j := canary.Decide(in.State, m, in.Now)
+		return activities.MeasureOutput{State: s, Action: a, Judgement: j, Arms: m.Arms()}, nil
+	})
+	wire(r, monitors.CanaryQuality, &w.labels, func(in activities.CanaryQualityInput) (canary.Quality, error) {
+		return canary.Quality{From: in.From, At: in.To, Metric: in.Quality.Metric}, nil
 	})
 	wire(r, monitors.Drift, &w.drift, func(in activities.DriftInput) (activities.DriftOutput, error) {
 		return activities.DriftOutput{Model: in.Model, Champion: 1, End: in.End, Rows: 5000, Recent: append(in.Recent, false)}, nil

@@ -49,13 +49,41 @@ type Measurement struct {
 	Problem    string    `json:"problem,omitempty"` // why it is stale
 }
 
-// Check is one thing that was looked at.
+// Arms are a measurement's numbers as people look at them, without the counts that they come from. Not measured is 0.
+type Arms struct {
+	From       time.Time `json:"from,omitzero"`
+	To         time.Time `json:"to,omitzero"`
+	Champion   Arm       `json:"champion"`
+	Challenger Arm       `json:"challenger"`
+}
+
+// Arms are its numbers.
+func (m Measurement) Arms() Arms {
+	return Arms{From: m.From, To: m.To, Champion: m.Champion.brief(), Challenger: m.Challenger.brief()}
+}
+
+func (a Arm) brief() Arm {
+	a.Histogram, a.Predictions = Histogram{}, nil
+	return a
+}
+
+// Look is one look as people see it: every check, and what it was about.
+type Look struct {
+	Judgement
+	Arms Arms `json:"arms"`
+}
+
+// Check is one thing that was looked at. Latencies are in seconds, rates are shares of one, quality is in its metric's
+// unit.
 type Check struct {
-	Name     string  `json:"name"` // data | requests | error_rate | latency_p99 | predictions | hold | deadline
+	// Name is one of error_rate, latency_p99, latency_p95, latency_p50, predictions, quality, data and requests; or the
+	// name of an absolute limit: error_rate_limit, latency_p99_limit, ...
+	Name     string  `json:"name"`
 	Verdict  Verdict `json:"verdict"`
 	Observed float64 `json:"observed"`
 	Limit    float64 `json:"limit"`
 	Message  string  `json:"message"`
+	Optional bool    `json:"optional,omitempty"` // that it is inconclusive holds nothing up
 }
 
 // Judgement is one look with its numbers. The worst check decides: fail, then inconclusive, then pass.
@@ -71,7 +99,7 @@ type Judgement struct {
 // Reason is the message of the first check that decided.
 func (j Judgement) Reason() string {
 	for _, c := range j.Checks {
-		if c.Verdict == j.Verdict {
+		if c.decides(j.Verdict) {
 			return c.Message
 		}
 	}
@@ -81,9 +109,14 @@ func (j Judgement) Reason() string {
 // brief keeps the checks that decided, so that a State stays small: one that passed has nothing to explain.
 func (j Judgement) brief() Judgement {
 	j.Checks = slices.DeleteFunc(slices.Clone(j.Checks), func(c Check) bool {
-		return c.Verdict == Pass || c.Verdict != j.Verdict
+		return c.Verdict == Pass || !c.decides(j.Verdict)
 	})
 	return j
+}
+
+// decides says whether a look's verdict is this check's.
+func (c Check) decides(v Verdict) bool {
+	return c.Verdict == v && (c.Verdict != Inconclusive || !c.Optional)
 }
 
 // Decide takes one look: it judges m and says what to do with traffic. After the end it repeats the final action.
@@ -92,21 +125,20 @@ func Decide(s State, m Measurement, now time.Time) (State, Action, Judgement) {
 	if s.Over() {
 		return s, s.final(), j
 	}
-	s.Verdicts = append(slices.Clone(s.Verdicts), j.brief())
-	if over := len(s.Verdicts) - maxVerdicts; over > 0 {
-		s.Verdicts = s.Verdicts[over:]
-	}
-	if m.usable(s) == "" {
-		s.Seen = Counts{Champion: m.Champion.Requests, Challenger: m.Challenger.Requests}
+	if s.Failed == nil || !s.Failed.Withdrawn { // else nothing is served that a look could be about
+		s = s.took(m, j)
 	}
 	switch {
-	case j.Verdict == Fail:
-		s = s.end(RolledBack, j.Reason(), now)
-		return s, s.final(), j
+	case s.Failed == nil && j.Verdict == Fail:
+		s, a := s.fail(j, now)
+		return s, a, j
 	case !now.Before(s.Deadline):
 		s = s.end(RolledBack, fmt.Sprintf("deadline %s reached after %s at step %d of %d: %s",
-			s.Deadline.UTC().Format(time.RFC3339), s.Config.Deadline.D(), s.Step+1, len(s.Config.Steps), j.Reason()), now)
+			stamp(s.Deadline), s.Deadline.Sub(s.Started), s.Step+1, len(s.Config.Steps), s.why(j)), now)
 		return s, s.final(), j
+	case s.Failed != nil:
+		s, a := s.wait(now)
+		return s, a, j
 	case j.Verdict == Inconclusive || s.Paused || s.held(now) < s.hold():
 		return s, Action{Kind: Hold, Weight: s.Weight(), Reason: s.holdReason(j, now)}, j
 	case s.Step == len(s.Config.Steps)-1:
@@ -124,15 +156,38 @@ func (s State) advance(m Measurement, now time.Time) (State, Action) {
 		arm := m.Champion
 		s.Baseline = &arm
 	}
+	if q := s.Quality; q != nil && (s.BaselineLabels == nil || q.Champion.Rows >= s.BaselineLabels.Rows) {
+		labels := q.Champion
+		s.BaselineLabels = &labels
+	}
 	s.Step++
-	s.StepSince, s.Seen = now, Counts{}
+	s.ExtraHold = 0
+	s = s.afresh(now)
 	return s, Action{Kind: Advance, Weight: s.Weight(),
 		Reason: fmt.Sprintf("step %d of %d: weight %.4g", s.Step+1, len(s.Config.Steps), s.Weight())}
 }
 
 // held is how long this step's weight has been set, and hold how long it has to be.
 func (s State) held(now time.Time) time.Duration { return now.Sub(s.StepSince) }
-func (s State) hold() time.Duration              { return s.Config.Steps[s.Step].Hold.D() }
+func (s State) hold() time.Duration              { return s.Config.Steps[s.Step].Hold.D() + s.ExtraHold }
+
+// took keeps what a look saw.
+func (s State) took(m Measurement, j Judgement) State {
+	s.Verdicts = append(slices.Clone(s.Verdicts), j.brief())
+	if over := len(s.Verdicts) - maxVerdicts; over > 0 {
+		s.Verdicts = s.Verdicts[over:]
+	}
+	if m.usable(s) == "" {
+		s.Seen = Counts{Champion: m.Champion.Requests, Challenger: m.Challenger.Requests}
+	}
+	return s
+}
+
+// afresh begins the step's measurements anew: what was served before doesn't count any more.
+func (s State) afresh(now time.Time) State {
+	s.StepSince, s.Seen, s.Quality = now, Counts{}, nil
+	return s
+}
 
 func (s State) holdReason(j Judgement, now time.Time) string {
 	switch {

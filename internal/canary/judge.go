@@ -7,8 +7,8 @@ import (
 
 const (
 	// falseAlarm bounds the chance that a challenger whose true error rate, latency and predictions are within the
-	// spec's bounds is ever rolled back for them, over all looks and steps of one canary. Each step and each of the
-	// three checks gets an equal share (a union bound).
+	// spec's bounds is ever rolled back for them, over all looks and steps of one canary. Each step and each of its
+	// tests gets an equal share (a union bound).
 	falseAlarm = 0.01
 
 	// minRequests is how many requests of an arm are needed before its errors say anything. The bounds hold for fewer
@@ -26,7 +26,16 @@ func judge(s State, m Measurement, now time.Time) Judgement {
 		j.Verdict = Inconclusive
 		return j
 	}
-	j.Checks = append(j.Checks, errorCheck(s, m), latencyCheck(s, m), predictionCheck(s, m), freshCheck(s, m), requestsCheck(s, m))
+	j.Checks = append(j.Checks, errorCheck(s, m))
+	for _, q := range quantiles {
+		j.Checks = append(j.Checks, latencyCheck(s, m, q))
+	}
+	j.Checks = append(j.Checks, predictionCheck(s, m))
+	j.Checks = append(j.Checks, limitChecks(s, m)...)
+	if s.Config.Quality != nil {
+		j.Checks = append(j.Checks, qualityCheck(s, now))
+	}
+	j.Checks = append(j.Checks, freshCheck(s, m), requestsCheck(s, m))
 	j.Verdict = worst(j.Checks)
 	return j
 }
@@ -131,8 +140,23 @@ func (s State) comparable(m Measurement, least int64) (champion Arm, ok bool) {
 	return Arm{}, s.Weight() >= 1
 }
 
-// share is the part of falseAlarm that one check in one step may use.
-func (s State) share() float64 { return falseAlarm / float64(3*len(s.Config.Steps)) }
+// share is the part of falseAlarm that one test in one step may use.
+func (s State) share() float64 { return falseAlarm / float64(s.tests()*len(s.Config.Steps)) }
+
+// tests are how many of the checks may fail.
+func (s State) tests() int {
+	n := 1 // error rate
+	if s.Config.MaxSlowdown > 0 {
+		n += len(quantiles)
+	}
+	if s.Config.MaxPSI > 0 {
+		n++
+	}
+	if s.Config.Quality != nil {
+		n++
+	}
+	return n + s.limits()
+}
 
 func (a Arm) rate() float64 {
 	if a.Requests <= 0 {
@@ -150,7 +174,7 @@ func (c Check) inconclusive(why string) Check {
 func worst(checks []Check) Verdict {
 	v := Pass
 	for _, c := range checks {
-		if c.Verdict == Fail || (c.Verdict == Inconclusive && v == Pass) {
+		if c.Verdict == Fail || (c.decides(Inconclusive) && v == Pass) {
 			v = c.Verdict
 		}
 	}

@@ -99,7 +99,7 @@ func (m simulation) run(r *rand.Rand) State {
 				serve(r, &a, m.champion, 0)
 			}
 		}
-		a.LatencyP99, b.LatencyP99 = quantile(a.Histogram), quantile(b.Histogram)
+		a.LatencyP99, b.LatencyP99 = p99Of(a.Histogram), p99Of(b.Histogram)
 		var action Action
 		s, action, _ = Decide(s, look(s, now, a, b), now)
 		if action.Kind == Advance {
@@ -122,8 +122,8 @@ func serve(r *rand.Rand, a *Arm, errors, slow float64) {
 	a.Histogram.Counts[i]++
 }
 
-// quantile is the upper bound of the bucket that the 99th percentile is in.
-func quantile(h Histogram) float64 {
+// p99Of is the upper bound of the bucket that the 99th percentile is in.
+func p99Of(h Histogram) float64 {
 	var total, below int64
 	for _, n := range h.Counts {
 		total += n
@@ -202,7 +202,7 @@ func skewed(r *rand.Rand, n int) Arm {
 		i, _ := slices.BinarySearch(h.Bounds, .005*math.Exp(1.5*r.NormFloat64()))
 		h.Counts[i]++
 	}
-	return Arm{Requests: int64(n), LatencyP99: quantile(h), Histogram: h}
+	return Arm{Requests: int64(n), LatencyP99: p99Of(h), Histogram: h}
 }
 
 // The champion's percentile is an estimate too: at high weights it has few requests, and its tail is luck.

@@ -42,7 +42,7 @@ func (m traffic) run(r *rand.Rand) State {
 		now = s.NextLook(now)
 		m.champion.serve(r, &a, m.perLook*(1-s.Weight()))
 		m.challenger.serve(r, &b, m.perLook*s.Weight())
-		a.LatencyP99, b.LatencyP99 = quantile(a.Histogram), quantile(b.Histogram)
+		a.LatencyP99, b.LatencyP99 = p99Of(a.Histogram), p99Of(b.Histogram)
 		var action Action
 		if s, action, _ = Decide(s, look(s, now, a, b), now); action.Kind == Advance {
 			a, b = empty(), empty()

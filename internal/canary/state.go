@@ -1,7 +1,6 @@
 package canary
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -27,6 +26,8 @@ const (
 	Advance  ActionKind = "advance"  // set the next step's weight
 	Promote  ActionKind = "promote"  // the challenger becomes the champion
 	Rollback ActionKind = "rollback" // weight 0, the challenger is out
+	Withdraw ActionKind = "withdraw" // weight 0 until a person says how to go on
+	Ask      ActionKind = "ask"      // keep the weight, and ask a person how to go on
 )
 
 // Action is what the caller does to traffic. Weight is the challenger's share of requests that holds from now on.
@@ -42,19 +43,24 @@ const maxVerdicts = 50
 // State is one canary. It is a value: no function changes the State it is given. It serialises to JSON and back
 // without loss, in at most some 30 KB whatever the canary's length.
 type State struct {
-	Config    spec.Canary `json:"config"`
-	Step      int         `json:"step"` // index into Config.Steps
-	Started   time.Time   `json:"started"`
-	StepSince time.Time   `json:"step_since"`
-	Deadline  time.Time   `json:"deadline"`
-	Seen      Counts      `json:"seen"`               // of this step, at the last look that could be trusted
-	Baseline  *Arm        `json:"baseline,omitempty"` // champion in an earlier step, for steps that leave it no traffic
-	Verdicts  []Judgement `json:"verdicts,omitempty"` // the last 50, with the checks that decided
-	Paused    bool        `json:"paused,omitempty"`
-	Outcome   Outcome     `json:"outcome,omitempty"`
-	Ended     time.Time   `json:"ended,omitzero"`
-	Reason    string      `json:"reason,omitempty"` // of the outcome or of the pause
-	By        string      `json:"by,omitempty"`     // actor of a pause, an abort or a promotion by hand
+	Config    spec.Canary   `json:"config"`
+	Step      int           `json:"step"` // index into Config.Steps
+	Started   time.Time     `json:"started"`
+	StepSince time.Time     `json:"step_since"` // since when this step is measured
+	Deadline  time.Time     `json:"deadline"`
+	ExtraHold time.Duration `json:"extra_hold,omitempty"` // that people added to this step's hold
+	Seen      Counts        `json:"seen"`                 // of this step, at the last look that could be trusted
+	Quality   *Quality      `json:"quality,omitempty"`    // what labels say of this step, as they were read last
+	// Baseline and BaselineLabels are the champion's of an earlier step, for steps that leave it no traffic.
+	Baseline       *Arm        `json:"baseline,omitempty"`
+	BaselineLabels *Labelled   `json:"baseline_labels,omitempty"`
+	Verdicts       []Judgement `json:"verdicts,omitempty"` // the last 50, with the checks that decided
+	Failed         *Failure    `json:"failed,omitempty"`   // a failure that waits for a person
+	Paused         bool        `json:"paused,omitempty"`   // by a person
+	Outcome        Outcome     `json:"outcome,omitempty"`
+	Ended          time.Time   `json:"ended,omitzero"`
+	Reason         string      `json:"reason,omitempty"` // of the outcome or of the pause
+	By             string      `json:"by,omitempty"`     // actor of the last steering by hand
 }
 
 // Counts are what both arms have served in this step.
@@ -74,7 +80,7 @@ func (s State) Weight() float64 {
 	switch {
 	case s.Outcome == Promoted:
 		return 1
-	case s.Outcome == RolledBack || s.Step >= len(s.Config.Steps):
+	case s.Outcome == RolledBack || s.Step >= len(s.Config.Steps) || s.Failed != nil && s.Failed.Withdrawn:
 		return 0
 	}
 	return float64(s.Config.Steps[s.Step].Weight)
@@ -87,77 +93,34 @@ func (s State) Over() bool { return s.Outcome != Running }
 // a look that was lost or repeated, or a gateway that reports late, changes nothing.
 func (s State) Window(now time.Time) (from, to time.Time) { return s.StepSince, now }
 
-// NextLook is when to measure next: after one interval, but not past the deadline.
+// NextLook is when to measure next: after one interval, but not past the end.
 func (s State) NextLook(now time.Time) time.Time {
 	next := now.Add(s.Config.Interval.D())
-	if next.After(s.Deadline) {
-		return s.Deadline
+	if end := s.EndsBy(); next.After(end) {
+		return end
 	}
 	return next
 }
 
-// Pause keeps the weight where it is: no step is taken until Resume. Failures still roll back, and the deadline
-// still runs, so that a canary that somebody forgot ends too.
-func Pause(s State, actor, reason string) (State, error) {
-	if err := s.open("pause"); err != nil {
-		return s, err
+// Held is how long this step has been held, and of how long a hold; less than nothing is none.
+func (s State) Held(now time.Time) (held, of time.Duration) {
+	if s.Step >= len(s.Config.Steps) {
+		return 0, 0
 	}
-	s.Paused, s.By, s.Reason = true, actor, reason
-	return s, nil
+	return max(0, s.held(now)), s.hold()
 }
 
-// Resume ends a pause. The time at this weight counts towards the hold.
-func Resume(s State, actor, reason string) (State, error) {
-	if err := s.open("resume"); err != nil {
-		return s, err
+// EndsBy is when the canary is rolled back unless something happens before: the deadline, or the end of the time to
+// answer for a failure.
+func (s State) EndsBy() time.Time {
+	if f := s.Failed; f != nil && !f.Until.IsZero() && f.Until.Before(s.Deadline) {
+		return f.Until
 	}
-	if !s.Paused {
-		return s, &Refused{What: "resume", Why: "the canary isn't paused"}
-	}
-	s.Paused, s.By, s.Reason = false, actor, reason
-	return s, nil
-}
-
-// Abort rolls the challenger back because somebody said so.
-func Abort(s State, actor, reason string, now time.Time) (State, Action, error) {
-	if err := s.open("abort"); err != nil {
-		return s, s.final(), err
-	}
-	s.By = actor
-	s = s.end(RolledBack, fmt.Sprintf("aborted by %s: %s", actor, reason), now)
-	return s, s.final(), nil
-}
-
-// PromoteNow makes the challenger champion before its steps are done, because somebody said so. It is refused after
-// the deadline: by then nobody looks any more.
-func PromoteNow(s State, actor, reason string, now time.Time) (State, Action, error) {
-	if err := s.open("promote"); err != nil {
-		return s, s.final(), err
-	}
-	if !now.Before(s.Deadline) {
-		return s, Action{Kind: Hold, Weight: s.Weight()}, &Refused{What: "promote",
-			Why: fmt.Sprintf("the deadline was %s", s.Deadline.UTC().Format(time.RFC3339))}
-	}
-	s.By = actor
-	s = s.end(Promoted, fmt.Sprintf("promoted by %s: %s", actor, reason), now)
-	return s, s.final(), nil
-}
-
-// Refused is a request that the canary's state doesn't allow. Retrying it can't help.
-type Refused struct{ What, Why string }
-
-// Error names what was asked and why not.
-func (e *Refused) Error() string { return fmt.Sprintf("canary: %s refused: %s", e.What, e.Why) }
-
-func (s State) open(what string) error {
-	if s.Over() {
-		return &Refused{What: what, Why: fmt.Sprintf("the canary is %s: %s", s.Outcome, s.Reason)}
-	}
-	return nil
+	return s.Deadline
 }
 
 func (s State) end(o Outcome, reason string, now time.Time) State {
-	s.Outcome, s.Reason, s.Ended, s.Paused = o, reason, now, false
+	s.Outcome, s.Reason, s.Ended, s.Paused, s.Failed = o, reason, now, false, nil
 	return s
 }
 

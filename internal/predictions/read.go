@@ -27,6 +27,7 @@ type Query struct {
 	Answer   Answer         // for Scan
 	From, To time.Time      // [From, To)
 	MaxRows  int            // 0: DefaultMaxRows
+	MaxBytes int64          // for Read: of its parts as stored, of which it takes a sample where there are more; 0: all
 	Progress func(rows int) // may be nil
 }
 
@@ -80,7 +81,7 @@ func Read(ctx context.Context, store objectstore.Store, q Query) (Window, error)
 	if err != nil {
 		return Window{}, err
 	}
-	for _, part := range parts {
+	for _, part := range within(parts, q.MaxBytes) {
 		t, err := readPart(ctx, store, part.Key, q)
 		if errors.Is(err, objectstore.ErrNotFound) {
 			continue // removed by retention since it was listed

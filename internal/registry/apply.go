@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -258,8 +259,34 @@ func (s *State) lease(c Command) error {
 	case !w.LeaseUntil.After(c.Time):
 		return s.refuse(c, "lease until %s isn't after %s", stamp(w.LeaseUntil), stamp(c.Time))
 	}
+	if err := s.checkAction(c); err != nil {
+		return err
+	}
 	s.Weight = w.Weight
 	s.Lease = &Lease{Until: w.LeaseUntil, Run: w.Run}
+	return nil
+}
+
+// checkAction holds what a person or a failure did to a canary to what a reader of the ledger must know about it.
+func (s *State) checkAction(c Command) error {
+	w := c.Canary
+	switch {
+	case w.Action == "":
+		if !w.Deadline.IsZero() {
+			return s.refuse(c, "deadline %s without the action %s", stamp(w.Deadline), CanaryExtended)
+		}
+		return nil
+	case !slices.Contains(canaryActions(), w.Action):
+		return s.refuse(c, "action %q: want one of %s", w.Action, strings.Join(canaryActions(), ", "))
+	case c.Kind != KindCanaryWeight:
+		return s.refuse(c, "action %s with %s: want %s", w.Action, c.Kind, KindCanaryWeight)
+	case c.Reason == "":
+		return s.refuse(c, "action %s without a reason", w.Action)
+	case w.Action == CanaryWithdrawn && w.Weight != 0:
+		return s.refuse(c, "action %s with weight %v: want 0", w.Action, w.Weight)
+	case (w.Action == CanaryExtended) != !w.Deadline.IsZero():
+		return s.refuse(c, "action %s with deadline %s: %s has one, and no other", w.Action, stamp(w.Deadline), CanaryExtended)
+	}
 	return nil
 }
 

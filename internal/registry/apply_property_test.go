@@ -45,7 +45,12 @@ func drawCommand(t *rapid.T, s registry.State, n int) registry.Command {
 	case registry.KindCanaryStarted, registry.KindCanaryWeight:
 		c.Canary = &registry.CanaryWeight{
 			Version: number, Weight: rapid.SampledFrom([]float64{0, 0.1, 0.5, 1, 1.1, -0.1}).Draw(t, "weight"), LeaseUntil: clock(n + 5),
-			Run: rapid.SampledFrom([]string{"run-1", "run-2"}).Draw(t, "run"),
+			Run:    rapid.SampledFrom([]string{"run-1", "run-2"}).Draw(t, "run"),
+			Action: rapid.SampledFrom([]string{"", "", "", "pause", "resume", "extend", "withdraw", "ask", "promote"}).Draw(t, "action"),
+		}
+		c.Reason = rapid.SampledFrom([]string{"", "seen enough"}).Draw(t, "reason")
+		if rapid.SampledFrom([]bool{c.Canary.Action == "extend", false, true}).Draw(t, "new deadline") {
+			c.Canary.Deadline = clock(n + 100)
 		}
 	case registry.KindPromoted:
 		c.Promoted = &registry.Promoted{Version: number}
@@ -174,6 +179,16 @@ func checkStep(t *rapid.T, s, next registry.State, c registry.Command) {
 	}
 	if next.Champion != s.Champion {
 		checkNewChampion(t, s, next, c)
+	}
+	if w := c.Canary; w != nil && w.Action != "" {
+		switch {
+		case c.Actor == "" || c.Reason == "":
+			t.Fatalf("%s without an actor or a reason: %s", w.Action, c)
+		case w.Action == registry.CanaryWithdrawn && next.Weight != 0:
+			t.Fatalf("withdrawn, and it has %v of the traffic", next.Weight)
+		case next.Challenger != s.Challenger || next.Champion != s.Champion:
+			t.Fatalf("%s moved champion or challenger: %s", w.Action, c)
+		}
 	}
 	if next.Weight > 0 && s.Weight == 0 && c.Kind != registry.KindCanaryStarted && c.Kind != registry.KindCanaryWeight {
 		t.Fatalf("%s gave traffic to a challenger", c.Kind)

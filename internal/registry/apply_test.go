@@ -139,6 +139,27 @@ func TestFirstVersionIsPromotedWithoutACanary(t *testing.T) {
 	require.Equal(t, st.s.ChampionSince, v.PromotedAt)
 }
 
+// acted is a weight of version 2 that a person or a failure caused.
+func acted(action string, weight float64, reason string) registry.Command {
+	c := canary(registry.KindCanaryWeight, 2, weight, "run-1")
+	c.Canary.Action, c.Reason = action, reason
+	return c
+}
+
+func TestWhatPeopleDoToACanaryIsKeptAndMovesNothingElse(t *testing.T) {
+	st := canary2(t)
+	before := st.s
+	extended := acted(registry.CanaryExtended, 0.1, "slow day")
+	extended.Canary.Deadline = clock(500)
+	st.do(acted(registry.CanaryPaused, 0.1, "storm"), acted(registry.CanaryResumed, 0.1, "over"), extended,
+		acted(registry.CanaryAsks, 0.1, "error rate"), acted(registry.CanaryWithdrawn, 0, "error rate"))
+	require.Zero(t, st.s.Weight)
+	require.Equal(t, before.Challenger, st.s.Challenger)
+	require.Equal(t, before.Champion, st.s.Champion)
+	require.Equal(t, before.Epoch, st.s.Epoch, "an approval outlives what people do to its canary")
+	st.do(promote(2))
+}
+
 func TestPromotionRetiresTheChampionAndEndsTheLease(t *testing.T) {
 	st := canary2(t)
 	require.Equal(t, 0.1, st.s.Weight)
@@ -307,6 +328,22 @@ func TestRules(t *testing.T) {
 			command: func(*story) registry.Command { return canary(registry.KindCanaryWeight, 2, 1.5, "run-1") }, reason: "weight 1.5"},
 		{rule: "no weight that is no number", story: canary2,
 			command: func(*story) registry.Command { return canary(registry.KindCanaryWeight, 2, math.NaN(), "run-1") }, reason: "weight NaN"},
+		{rule: "no action that nobody knows", story: canary2,
+			command: func(*story) registry.Command { return acted("left", 0.1, "why not") }, reason: `action "left": want one of pause, resume`},
+		{rule: "no action without a reason", story: canary2,
+			command: func(*story) registry.Command { return acted(registry.CanaryPaused, 0.1, "") }, reason: "action pause without a reason"},
+		{rule: "nothing withdrawn that keeps traffic", story: canary2,
+			command: func(*story) registry.Command { return acted(registry.CanaryWithdrawn, 0.1, "error rate") }, reason: "action withdraw with weight 0.1: want 0"},
+		{rule: "no extension without a deadline", story: canary2,
+			command: func(*story) registry.Command { return acted(registry.CanaryExtended, 0.1, "slow day") }, reason: "extend has one, and no other"},
+		{rule: "no new deadline without an extension", story: canary2,
+			command: func(*story) registry.Command {
+				return with(acted("", 0.1, ""), func(c *registry.Command) { c.Canary.Deadline = clock(99) })
+			}, reason: "without the action extend"},
+		{rule: "no action at the start", story: func(t *testing.T) *story { st := champion1(t); return st.do(st.approve(2)) },
+			command: func(*story) registry.Command {
+				return with(start(2), func(c *registry.Command) { c.Canary.Action, c.Reason = registry.CanaryAsks, "error rate" })
+			}, reason: "action ask with canary_started"},
 		{rule: "no lease that has ended", story: canary2,
 			command: func(*story) registry.Command {
 				return with(canary(registry.KindCanaryWeight, 2, 0.5, "run-1"), func(c *registry.Command) { c.Canary.LeaseUntil = clock(0) })

@@ -97,6 +97,24 @@ type CanaryWeight struct {
 	Weight     float64   `json:"weight"` // share of one
 	LeaseUntil time.Time `json:"lease_until"`
 	Run        string    `json:"run"` // which canary holds the lease; unique to one execution
+	// Action says what a person, or a failed look, did to the canary; the command's actor and reason say who and why. ""
+	// where its own timetable sets the weight.
+	Action   string    `json:"action,omitempty"`
+	Deadline time.Time `json:"deadline,omitzero"` // of an extend: when the canary ends now
+}
+
+// Actions of a canary's weights. A promotion and an abort have kinds of their own.
+const (
+	CanaryPaused    = "pause"
+	CanaryResumed   = "resume"
+	CanaryExtended  = "extend"
+	CanaryWithdrawn = "withdraw" // it failed: weight 0 until a person says how to go on
+	CanaryAsks      = "ask"      // it failed: a person is asked how to go on
+)
+
+// canaryActions are those that an entry may name.
+func canaryActions() []string {
+	return []string{CanaryPaused, CanaryResumed, CanaryExtended, CanaryWithdrawn, CanaryAsks}
 }
 
 // Promoted makes the challenger, or the first approved version, the champion.
@@ -130,7 +148,7 @@ func (c Command) normal() Command {
 	}
 	if c.Canary != nil {
 		w := *c.Canary
-		w.LeaseUntil = w.LeaseUntil.Round(0).UTC()
+		w.LeaseUntil, w.Deadline = w.LeaseUntil.Round(0).UTC(), w.Deadline.Round(0).UTC()
 		c.Canary = &w
 	}
 	return c

@@ -118,6 +118,14 @@ func drawModel(t *rapid.T) *Model {
 		m.Predict = Predict{Command: []string{"python3", "predict.py"}, Timeout: Duration(rapid.Int64Range(1, int64(maxPredictTimeout)).Draw(t, "predict timeout"))}
 		m.Canary.Steps, m.Canary.Deadline = []Step{}, m.Canary.Interval+1
 	}
+	if m.Canary.OnFailure = rapid.SampledFrom([]string{"rollback", "pause", "ask"}).Draw(t, "on failure"); m.Canary.OnFailure == "ask" {
+		m.Canary.AnswerWithin = m.Canary.Interval
+	}
+	m.Canary.Limits = CanaryLimits{ErrorRate: Percent(rapid.SampledFrom([]float64{0, 0.02}).Draw(t, "error limit")), LatencyP99MS: rapid.SampledFrom([]float64{0, 50}).Draw(t, "p99 limit")}
+	if rapid.Bool().Draw(t, "canary quality") {
+		m.Canary.Quality = &CanaryQuality{MaxLoss: 0.5, MinRows: 50, Required: rapid.Bool().Draw(t, "required")}
+		m.Canary.Deadline += m.Data.Labels.Delay
+	}
 	m.Monitor.Drift.AlertAfter = KOfN{K: 1, N: rapid.IntRange(1, 100).Draw(t, "n")}
 	m.Monitor.Drift.MaxShare = Percent(rapid.SampledFrom([]float64{0, 0.3, 1}).Draw(t, "max share"))
 	m.Monitor.Drift.Correction = rapid.SampledFrom([]string{"", CorrectionBH}).Draw(t, "correction")

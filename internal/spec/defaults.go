@@ -70,6 +70,7 @@ func (m *Model) complete() {
 	}
 	fill(&m.Gates.Champion.Metric, m.Task.DefaultComparison())
 	fill(&m.Monitor.Quality.Metric, m.Task.DefaultQuality())
+	m.completeCanary()
 	if d := m.Gates.Disparity; d != nil && d.MinRows == 0 {
 		d.MinRows = minGroup
 	}

@@ -82,6 +82,8 @@ func TestSchemaAndParseRefuseTheSameShapes(t *testing.T) {
 		"monitor: {drift: {methods: {x: 5}}}\n", "monitor: {drift: {exclude: x}}\n", "monitor: {drift: {exclude: [5]}}\n", "serving: {mirror: much}\n",
 		"serving: {unknown_categories: null}\n", "serving: {unknown_categories: ignore}\n", "serving: {unknown_categories_of: [x]}\n", "serving: {unknown_categories_of: {x: ignore}}\n",
 		"canary: {steps: [{hold: 1h}]}\n", "canary: {steps: [{weight: 10%, hold: 1}]}\n", "canary: {max_slowdown: 0.5}\n", "canary: {max_psi: -1}\n", "canary: {on_failure: ignore}\n",
+		"canary: {answer_within: 5}\n", "canary: {limits: {error: 2%}}\n", "canary: {limits: {latency_p99_ms: -1}}\n",
+		"canary: {quality: {metric: f1}}\n", "canary: {quality: {max_loss: -1}}\n", "canary: {quality: {min_rows: 49}}\n", "canary: {quality: {needed: true}}\n",
 		"train: {builtin: tree}\n", "train: {secrets: [s3cr3t]}\n", "train: {retries: {script: 101}}\n", "train: {resources: {memory: 4GB}}\n",
 		"train: {search: {}}\n", "train: {search: {space: {}}}\n", "train: {search: {space: [eta]}}\n", "train: {search: {space: {eta: [0, 1]}}}\n",
 		"train: {search: {space: {eta: {log: 5}}}}\n", "train: {search: {space: {eta: {log: [1]}}}}\n", "train: {search: {space: {eta: {choice: [[1], 2]}}}}\n",

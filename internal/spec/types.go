@@ -259,13 +259,40 @@ type ServingLog struct {
 
 // Canary is how a challenger meets real traffic.
 type Canary struct {
-	Steps        []Step   `yaml:"steps" json:"steps"`
-	Interval     Duration `yaml:"interval" json:"interval"`
-	Deadline     Duration `yaml:"deadline" json:"deadline"`
-	OnFailure    string   `yaml:"on_failure" json:"on_failure"`               // rollback
-	MaxErrorRate Percent  `yaml:"max_error_rate" json:"max_error_rate"`       // the challenger's excess over the champion's error rate
-	MaxSlowdown  float64  `yaml:"max_slowdown" json:"max_slowdown"`           // challenger p99 / champion p99
-	MaxPSI       float64  `yaml:"max_psi,omitempty" json:"max_psi,omitempty"` // of the challenger's predictions against the champion's; 0: not compared
+	Steps     []Step   `yaml:"steps" json:"steps"`
+	Interval  Duration `yaml:"interval" json:"interval"`
+	Deadline  Duration `yaml:"deadline" json:"deadline"`
+	OnFailure string   `yaml:"on_failure" json:"on_failure"` // rollback | pause | ask
+	// AnswerWithin is how long on_failure ask waits for a person; unset elsewhere.
+	AnswerWithin Duration       `yaml:"answer_within,omitempty" json:"answer_within,omitempty"`
+	MaxErrorRate Percent        `yaml:"max_error_rate" json:"max_error_rate"`       // the challenger's excess over the champion's error rate
+	MaxSlowdown  float64        `yaml:"max_slowdown" json:"max_slowdown"`           // challenger / champion, of each latency quantile
+	MaxPSI       float64        `yaml:"max_psi,omitempty" json:"max_psi,omitempty"` // of the challenger's predictions against the champion's; 0: not compared
+	Limits       CanaryLimits   `yaml:"limits,omitempty" json:"limits,omitzero"`
+	Quality      *CanaryQuality `yaml:"quality,omitempty" json:"quality,omitempty"` // nil: labels aren't looked at
+}
+
+// Values of Canary.OnFailure.
+const (
+	OnFailureRollback = "rollback" // all traffic back to the champion: the canary ends
+	OnFailurePause    = "pause"    // weight 0 at once; a person resumes, promotes or aborts
+	OnFailureAsk      = "ask"      // the weight stays; without an answer in time it is rolled back
+)
+
+// CanaryLimits bound the challenger by itself; 0: not bounded.
+type CanaryLimits struct {
+	ErrorRate    Percent `yaml:"error_rate,omitempty" json:"error_rate,omitempty"`
+	LatencyP50MS float64 `yaml:"latency_p50_ms,omitempty" json:"latency_p50_ms,omitempty"`
+	LatencyP95MS float64 `yaml:"latency_p95_ms,omitempty" json:"latency_p95_ms,omitempty"`
+	LatencyP99MS float64 `yaml:"latency_p99_ms,omitempty" json:"latency_p99_ms,omitempty"`
+}
+
+// CanaryQuality compares both arms on the answers that labels reach during the canary.
+type CanaryQuality struct {
+	Metric   string  `yaml:"metric" json:"metric"`
+	MaxLoss  float64 `yaml:"max_loss" json:"max_loss"` // how much worse the challenger may be, in the metric's unit
+	MinRows  int     `yaml:"min_rows" json:"min_rows"` // labelled answers of each arm
+	Required bool    `yaml:"required" json:"required"` // false: too few labels hold nothing up
 }
 
 // Step is one weight and how long it is held.
