@@ -46,6 +46,9 @@ func canaryStands(p *page, c workflows.CanaryState) {
 	}
 	held, hold := s.Held(p.now)
 	line := fmt.Sprintf("held %s of %s", span(held), span(hold))
+	if s.Failed != nil { // a resume begins the step anew
+		line = "step " + fmt.Sprint(s.Step+1) + " is to be held " + span(hold)
+	}
 	if !c.Lease.IsZero() {
 		line += ", lease " + p.ago(c.Lease)
 	}
@@ -55,7 +58,7 @@ func canaryStands(p *page, c workflows.CanaryState) {
 // armsTable is what both arms served since the step's weight was set.
 func armsTable(p *page, c workflows.CanaryState) {
 	a, b := c.Last.Arms.Champion, c.Last.Arms.Challenger
-	t := newTable("SINCE "+strings.ToUpper(p.ago(c.Last.Arms.From)), "CHAMPION", "CHALLENGER").alignRight(1, 2)
+	t := newTable("SINCE "+strings.ToUpper(p.ago(c.Last.Arms.From)), "CHAMPION "+version(c.Champion), "CHALLENGER "+version(c.Version)).alignRight(1, 2)
 	row := func(name string, of func(canary.Arm) string) { t.add(name, of(a), of(b)) }
 	row("requests", func(a canary.Arm) string { return fmt.Sprint(a.Requests) })
 	row("errors", func(a canary.Arm) string { return shareOf(a.Errors, a.Requests) })
@@ -153,7 +156,7 @@ func looksTable(p *page, looks []canary.Judgement) {
 	t := newTable("LOOK", "VERDICT", "CHAMPION", "ERRORS", "CHALLENGER", "ERRORS", "").alignRight(2, 3, 4, 5)
 	for _, j := range looks[max(0, len(looks)-3):] {
 		t.add(p.ago(j.At), mark(string(j.Verdict)), fmt.Sprint(j.Requests.Champion), fmt.Sprint(j.Errors.Champion),
-			fmt.Sprint(j.Requests.Challenger), fmt.Sprint(j.Errors.Challenger), clip(j.Reason(), 80))
+			fmt.Sprint(j.Requests.Challenger), fmt.Sprint(j.Errors.Challenger), clip(strings.TrimPrefix(j.Reason(), string(canary.Pass)), 80))
 	}
 	p.table(t)
 }

@@ -122,15 +122,17 @@ func serve(r *rand.Rand, a *Arm, errors, slow float64) {
 	a.Histogram.Counts[i]++
 }
 
-// p99Of is the upper bound of the bucket that the 99th percentile is in.
-func p99Of(h Histogram) float64 {
+func p99Of(h Histogram) float64 { return quantileOf(h, .99) }
+
+// quantileOf is the upper bound of the bucket that a quantile is in.
+func quantileOf(h Histogram, q float64) float64 {
 	var total, below int64
 	for _, n := range h.Counts {
 		total += n
 	}
 	for i, n := range h.Counts {
 		below += n
-		if n > 0 && float64(below) >= .99*float64(total) {
+		if n > 0 && float64(below) >= q*float64(total) {
 			return h.Bounds[min(i, len(h.Bounds)-1)]
 		}
 	}
