@@ -24,6 +24,7 @@ const (
 	ErrorTrainTimeout = "TrainTimeout" // the training script took too long
 	ErrorTrainInput   = "TrainInput"   // these rows or parameters can't be trained on: another attempt can't help
 	ErrorPreempted    = "Preempted"    // the machine was taken away
+	ErrorNoSlot       = "NoSlot"       // the worker had no slot left for it: it goes to another, or waits
 	ErrorMessage      = "Message"      // a provider won't take this message
 )
 
@@ -76,7 +77,7 @@ func trainingError(ctx context.Context, err error) error {
 		}
 		return ctx.Err()
 	}
-	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && app.Type() == ErrorPreempted {
+	if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && (app.Type() == ErrorPreempted || app.Type() == ErrorNoSlot) {
 		return err
 	}
 	if isPermanent(err) {

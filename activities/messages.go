@@ -24,6 +24,7 @@ const (
 	MessageBlind    = "blind"    // it couldn't look
 	MessageCanary   = "canary"   // a canary failed, and waits for people
 	MessageAnswered = "answered" // takes the place of MessageCanary
+	MessageNoWorker = "noworker" // a training waits, and no live worker can run it
 )
 
 // MessageInput is what a message is about; its words are made here, so that they may change at any time.
@@ -140,6 +141,8 @@ func (m *Messenger) word(in MessageInput) notify.Message {
 	switch in.Kind {
 	case MessageRefused:
 		msg.Severity, msg.Title = notify.Warning, in.Model+": a landed file was refused"
+	case MessageNoWorker:
+		msg.Severity, msg.Title = notify.Warning, in.Model+": no worker can train it"
 	case MessageAlert:
 		m.wordAlert(&msg, in)
 	case MessageCalm:

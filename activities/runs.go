@@ -2,6 +2,7 @@ package activities
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,6 +39,14 @@ type RunSettings struct {
 	TrainTimeout time.Duration `json:"train_timeout"` // of an attempt, with the trial of its model by predict.command
 	Approval     spec.Approval `json:"approval"`
 	Canary       spec.Canary   `json:"canary"`
+	// Placement is where training runs; nil in runs from before there was a choice.
+	Placement *Placement `json:"placement,omitempty"`
+}
+
+// Placement is which workers may train, and whose turn it is.
+type Placement struct {
+	Resources spec.Resources `json:"resources"`
+	Priority  int            `json:"priority"` // 1, the first, to 5
 }
 
 // Settings reads them.
@@ -46,7 +55,10 @@ func (r *Runs) Settings(ctx context.Context, in SettingsInput) (RunSettings, err
 	if err != nil {
 		return RunSettings{}, err
 	}
-	return RunSettings{Retries: m.Train.Retries, TrainTimeout: trainLimit(m) + m.Predict.Timeout.D(), Approval: m.Approval, Canary: m.Canary}, nil
+	return RunSettings{
+		Retries: m.Train.Retries, TrainTimeout: trainLimit(m) + m.Predict.Timeout.D(), Approval: m.Approval, Canary: m.Canary,
+		Placement: &Placement{Resources: m.Train.Resources, Priority: cmp.Or(m.Train.Priority, spec.DefaultPriority)},
+	}, nil
 }
 
 // trainLimit is how long one attempt may take: the spec's timeout, or as long as its budget for a run lasts.

@@ -10,6 +10,8 @@ import (
 	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/spec"
 	"github.com/leanloop/leanloop/internal/training"
+	"github.com/leanloop/leanloop/internal/training/gpu"
+	"github.com/leanloop/leanloop/internal/training/slots"
 )
 
 // Names of the files that an attempt writes and an artifact holds.
@@ -45,6 +47,8 @@ type TrainOutput struct {
 	NewestEvent time.Time             `json:"newest_event"` // of the rows it was trained on, validation included
 	Seconds     float64               `json:"seconds"`
 	Cost        float64               `json:"cost,omitempty"`
+	GPU         *gpu.Use              `json:"gpu,omitempty"`   // nil: none was used, or measured
+	Notes       []string              `json:"notes,omitempty"` // for people
 }
 
 // TrainProgress is the heartbeat of a training attempt.
@@ -55,6 +59,7 @@ type TrainProgress struct {
 	// Continued is where an earlier attempt had come to, and Checkpoint what this one has stored.
 	Continued  *CheckpointRef `json:"continued,omitempty"`
 	Checkpoint *CheckpointRef `json:"checkpoint,omitempty"`
+	Note       string         `json:"note,omitempty"` // for people
 }
 
 // CheckpointRef names a stored checkpoint.
@@ -75,21 +80,31 @@ type Trainer struct {
 	Grace time.Duration
 	// CheckpointEvery is the time between two looks at a command's checkpoints; 0: 1 s.
 	CheckpointEvery time.Duration
+	// Slots gives an attempt what its worker has reserved for a task of that queue; nil where nothing is free. Without it
+	// attempts are as many as come, and none has a GPU.
+	Slots func(queue string) *slots.Lease
+	// GPUs measures those that an attempt uses; the zero value measures none.
+	GPUs GPUMeter
 }
 
 // Train reads the snapshot, gives the trainer training and validation rows, never test rows, and commits what it made
 // by naming it in the result. Errors are typed by the budget that an attempt is counted on.
 func (t *Trainer) Train(ctx context.Context, in TrainInput) (TrainOutput, error) {
+	lease, err := t.claim(ctx)
+	if err != nil {
+		return TrainOutput{}, err
+	}
+	defer lease.Release()
 	h := keepBeating(ctx)
 	defer h.stop()
-	out, err := t.train(ctx, in, h)
+	out, err := t.train(ctx, in, lease, h)
 	if err != nil {
 		return TrainOutput{}, trainingError(ctx, err)
 	}
 	return out, nil
 }
 
-func (t *Trainer) train(ctx context.Context, in TrainInput, h *heart) (out TrainOutput, err error) {
+func (t *Trainer) train(ctx context.Context, in TrainInput, lease *slots.Lease, h *heart) (out TrainOutput, err error) {
 	started := t.Lake.Now()
 	h.note(TrainProgress{})
 	m, err := t.Lake.Spec(ctx, in.Model, in.Spec)
@@ -120,7 +135,8 @@ func (t *Trainer) train(ctx context.Context, in TrainInput, h *heart) (out Train
 	if err != nil {
 		return TrainOutput{}, permanent(ErrorTrainInput, err)
 	}
-	made, err := t.run(ctx, &trainAttempt{TrainInput: in, spec: m, rows: input, dir: dir, prefix: prefix, limit: limit, heart: h})
+	a := &trainAttempt{TrainInput: in, spec: m, rows: input, dir: dir, prefix: prefix, limit: limit, heart: h, lease: lease}
+	made, err := t.run(ctx, a)
 	if err != nil {
 		return TrainOutput{}, err
 	}
@@ -128,6 +144,7 @@ func (t *Trainer) train(ctx context.Context, in TrainInput, h *heart) (out Train
 		return TrainOutput{}, permanent(ErrorTrainInput, err)
 	}
 	out = TrainOutput{
+		GPU: a.usage.Use(), Notes: a.notes(),
 		Prefix: prefix + "output/", Metrics: finite(made.Metrics), Rounds: made.Rounds, TrainRows: input.Train.Rows,
 		NewestEvent: newestEvent(m, rows), Files: map[string]FileDigest{},
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/leanloop/leanloop/internal/spec"
 	"github.com/leanloop/leanloop/internal/training"
 	"github.com/leanloop/leanloop/internal/training/checkpoint"
+	"github.com/leanloop/leanloop/internal/training/gpu"
+	"github.com/leanloop/leanloop/internal/training/slots"
 )
 
 const (
@@ -44,6 +46,8 @@ type trainAttempt struct {
 	prefix string // of what it stores
 	limit  time.Duration
 	heart  *heart
+	lease  *slots.Lease // what it runs on
+	usage  gpu.Usage
 
 	mu        sync.Mutex
 	progress  training.Progress
@@ -70,6 +74,7 @@ func (a *trainAttempt) note() {
 	if a.saver != nil {
 		p.Checkpoint = refOf(a.saver.Newest())
 	}
+	p.Note = a.usage.Low()
 	a.heart.note(p)
 }
 
@@ -89,6 +94,9 @@ func (t *Trainer) run(ctx context.Context, a *trainAttempt) (*training.Output, e
 	if err != nil {
 		return nil, err
 	}
+	if got, want := len(a.lease.Devices), a.spec.Train.Resources.GPUs; got != want {
+		return nil, fmt.Errorf("train.resources.gpus: %d, and this worker gives %d to what comes by queue %s", want, got, activity.GetInfo(ctx).TaskQueue)
+	}
 	code, err := t.Lake.code(ctx, a.spec.Train.Code, a.dir)
 	if err != nil {
 		return nil, err
@@ -101,9 +109,12 @@ func (t *Trainer) run(ctx context.Context, a *trainAttempt) (*training.Output, e
 	out, runErr := t.command(ctx, a, training.CommandSpec{
 		Supervisor: t.Supervisor, Scratch: a.dir, Argv: a.spec.Train.Command, CodeDir: code, Env: env, WorkDir: filepath.Join(a.dir, "work"),
 		Params: a.spec.Train.Params, Timeout: a.limit, Grace: t.Grace, CPUs: a.spec.Train.Resources.CPUs,
-		GPUs: a.spec.Train.Resources.GPUs, Memory: int64(a.spec.Train.Resources.Memory), LogTo: log, Loader: t.Lake.Loader,
+		GPUs: gpu.IDs(a.lease.Devices), Locks: a.lease.Locks, Memory: int64(a.spec.Train.Resources.Memory), LogTo: log, Loader: t.Lake.Loader,
 		Predict: predictCommand(a.spec),
 	})
+	for _, note := range a.notes() {
+		_, _ = fmt.Fprintln(log, "leanloop:", note)
+	}
 	keep, cancel := lastWords(ctx)
 	defer cancel()
 	if err := upload(keep, t.Lake.Store, a.prefix+"log.txt", log.Name()); err != nil && runErr == nil {
@@ -131,6 +142,7 @@ func (t *Trainer) command(ctx context.Context, a *trainAttempt, s training.Comma
 	})
 	looking, enough := context.WithCancel(ctx)
 	background.Go(func() { a.saver.Run(looking) })
+	background.Go(func() { t.GPUs.watch(looking, a) })
 	out, err := training.RunCommand(stopping, s, a.rows, a.report)
 	stop()
 	enough()

@@ -42,8 +42,8 @@ type setting struct {
 
 // serverSettings make the server fast on one machine with few workers. The
 // default rate limits of its queue processors put a floor of 100 ms under each
-// workflow; one partition needs no forwarding between partitions; and a search
-// attribute works as soon as it is added.
+// workflow; one partition needs no forwarding between partitions; teams take
+// turns by fairness keys; and a search attribute works as soon as it is added.
 func serverSettings() []setting {
 	const pollRPS, persistenceQPS = 2000, 50_000
 	return []setting{
@@ -51,6 +51,7 @@ func serverSettings() []setting {
 		{"history.timerProcessorMaxPollRPS", pollRPS},
 		{"history.visibilityProcessorMaxPollRPS", pollRPS},
 		{"history.outboundProcessorMaxPollRPS", pollRPS},
+		{"matching.enableFairness", true},
 		{"matching.numTaskqueueReadPartitions", 1},
 		{"matching.numTaskqueueWritePartitions", 1},
 		{"system.forceSearchAttributesCacheRefreshOnRead", true},

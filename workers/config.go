@@ -3,6 +3,9 @@ package main
 import (
 	"fmt"
 	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -12,6 +15,8 @@ import (
 
 	"github.com/leanloop/leanloop/internal/temporalx"
 	"github.com/leanloop/leanloop/internal/timeseries"
+	"github.com/leanloop/leanloop/internal/training/fleet"
+	"github.com/leanloop/leanloop/internal/training/gpu"
 )
 
 // The roles.
@@ -32,7 +37,12 @@ type config struct {
 	SlackToken   string
 	SlackChannel string // for models whose spec names none
 	UIURL        string
+	ID           string // in heartbeats, towards Temporal and in metrics: stable, and no other worker's
 	TrainSlots   int
+	GPUs         string // which of the machine's: gpu.ParseSelection
+	Labels       []string
+	OnlyLabels   bool
+	Slots        string // folder of the locks of slots; "": the machine's, for GPUs alone
 	DataSlots    int
 	Sweep        time.Duration
 	Stop         time.Duration
@@ -46,6 +56,7 @@ func configFromEnv(env func(string) string) *config {
 		Bucket: either(env("LEANLOOP_BUCKET"), "leanloop"), Scratch: env("LEANLOOP_SCRATCH"),
 		Influx:     timeseries.InfluxConfig{URL: env("INFLUX_URL"), Token: env("INFLUX_TOKEN"), Org: env("INFLUX_ORG"), Bucket: either(env("INFLUX_BUCKET"), timeseries.DefaultInfluxBucket)},
 		SlackToken: env("SLACK_BOT_TOKEN"), SlackChannel: either(env("SLACK_CHANNEL"), "#leanloop"), UIURL: env("LEANLOOP_TEMPORAL_UI"),
+		ID: env("LEANLOOP_WORKER_ID"), GPUs: either(env("LEANLOOP_GPUS"), "auto"), Labels: words(env("LEANLOOP_LABELS")), Slots: env("LEANLOOP_SLOTS"),
 		TrainSlots: 1, DataSlots: max(2, runtime.NumCPU()), Sweep: 30 * time.Second, Stop: 10 * time.Second, TrainGrace: 10 * time.Second,
 	}
 }
@@ -60,7 +71,12 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Temporal.Profile, "profile", "", "profile of Temporal's configuration file (TEMPORAL_PROFILE)")
 	f.StringVar(&c.UIURL, "temporal-ui", c.UIURL, "Temporal UI's URL, for links in messages (LEANLOOP_TEMPORAL_UI)")
 	f.StringVar(&c.Influx.URL, "influx", c.Influx.URL, "InfluxDB's URL (INFLUX_URL); empty: none, and canaries can't pass")
-	f.IntVar(&c.TrainSlots, "train-slots", c.TrainSlots, "training runs at once")
+	f.StringVar(&c.ID, "id", c.ID, "name of this worker in heartbeats and metrics; default: the machine's and the port of --listen (LEANLOOP_WORKER_ID)")
+	f.IntVar(&c.TrainSlots, "train-slots", c.TrainSlots, "training runs without GPU at once; each GPU takes one more")
+	f.StringVar(&c.GPUs, "gpus", c.GPUs, "GPUs for training: auto, none, a count, or device=0,2 with indices or UUIDs (LEANLOOP_GPUS)")
+	f.StringSliceVar(&c.Labels, "labels", c.Labels, "label sets whose training runs this worker serves too, such as spot,eu+a100: that of train.resources.labels, all of it (LEANLOOP_LABELS)")
+	f.BoolVar(&c.OnlyLabels, "only-labels", c.OnlyLabels, "serve no training run without labels")
+	f.StringVar(&c.Slots, "slots", c.Slots, "folder of the locks by which this machine's workers share GPUs, and if it is named --train-slots too; default: leanloop-slots in the system's temporary folder (LEANLOOP_SLOTS)")
 	f.IntVar(&c.DataSlots, "data-slots", c.DataSlots, "data set scans at once")
 	f.DurationVar(&c.Sweep, "sweep", c.Sweep, "time between listings of landing prefixes")
 	f.DurationVar(&c.Stop, "stop-timeout", c.Stop, "how long running activities may finish at shutdown")
@@ -77,13 +93,20 @@ func (c *config) validate() error {
 			return fmt.Errorf("--roles: %q is unknown: want some of lifecycle, data, train", r)
 		}
 	}
-	for _, f := range []struct {
-		name string
-		n    int
-	}{{"--train-slots", c.TrainSlots}, {"--data-slots", c.DataSlots}} {
-		if f.n < 1 {
-			return fmt.Errorf("%s: %d < 1", f.name, f.n)
-		}
+	if c.DataSlots < 1 {
+		return fmt.Errorf("--data-slots: %d < 1", c.DataSlots)
+	}
+	if c.TrainSlots < 0 {
+		return fmt.Errorf("--train-slots: %d < 0", c.TrainSlots)
+	}
+	if _, err := gpu.ParseSelection(c.GPUs); err != nil {
+		return fmt.Errorf("--gpus: %w", err)
+	}
+	if _, err := fleet.ParseSets(c.Labels); err != nil {
+		return fmt.Errorf("--labels: %w", err)
+	}
+	if err := fleet.CheckID(c.ID); err != nil {
+		return fmt.Errorf("--id: %w", err)
 	}
 	if c.Sweep <= 0 {
 		return fmt.Errorf("--sweep: %s: want more than 0", c.Sweep)
@@ -107,6 +130,31 @@ const storeTime = 15 * time.Second
 func (c *config) trainStop() time.Duration { return c.TrainGrace + storeTime }
 
 func (c *config) has(role string) bool { return slices.Contains(c.Roles, role) }
+
+// defaultSlots is the folder of locks that all workers of a machine find.
+func (c *config) defaultSlots() string { return filepath.Join(os.TempDir(), "leanloop-slots") }
+
+// name gives the worker its name, unless it has one: the machine's, and the port, which no other worker there has.
+func (c *config) name(hostname string) {
+	if c.ID != "" {
+		return
+	}
+	_, port, _ := net.SplitHostPort(c.Listen) // one that can't be listened at is refused later
+	c.ID = strings.Map(func(r rune) rune {
+		if fleet.CheckID(string(r)) != nil {
+			return '-'
+		}
+		return r
+	}, either(hostname, "worker")) + "-" + either(port, "0")
+}
+
+// words are what commas separate; none of nothing.
+func words(text string) []string {
+	if strings.TrimSpace(text) == "" {
+		return nil
+	}
+	return strings.Split(text, ",")
+}
 
 func either(value, otherwise string) string {
 	if value == "" {

@@ -20,6 +20,7 @@ func parse(t *testing.T, env map[string]string, args ...string) *config {
 	f := pflag.NewFlagSet("worker", pflag.ContinueOnError)
 	c.flags(f)
 	require.NoError(t, f.Parse(args))
+	c.name("host.example")
 	return c
 }
 
@@ -33,12 +34,16 @@ func TestDefaultsAreAWorkerThatDoesEverything(t *testing.T) {
 	require.Equal(t, 30*time.Second, c.Sweep)
 	require.Empty(t, c.Influx.URL)
 	require.Equal(t, timeseries.DefaultInfluxBucket, c.Influx.Bucket)
+	require.Equal(t, "host.example-7400", c.ID)
+	require.Equal(t, "auto", c.GPUs)
+	require.Empty(t, c.Labels)
 }
 
 func TestTheEnvironmentFillsInAndFlagsOverride(t *testing.T) {
 	env := map[string]string{
 		"LEANLOOP_LISTEN": "0.0.0.0:7400", "LEANLOOP_BUCKET": "models", "LEANLOOP_SCRATCH": "/scratch", "LEANLOOP_TEMPORAL_UI": "http://ui",
 		"INFLUX_URL": "http://influx", "INFLUX_TOKEN": "token", "INFLUX_ORG": "org", "INFLUX_BUCKET": "metrics", "SLACK_BOT_TOKEN": "xoxb", "SLACK_CHANNEL": "#ml",
+		"LEANLOOP_WORKER_ID": "gpu-1", "LEANLOOP_GPUS": "2", "LEANLOOP_LABELS": "spot,eu+a100", "LEANLOOP_SLOTS": "/run/slots",
 	}
 	c := parse(t, env)
 	require.Equal(t, "0.0.0.0:7400", c.Listen)
@@ -51,6 +56,10 @@ func TestTheEnvironmentFillsInAndFlagsOverride(t *testing.T) {
 	require.Equal(t, "metrics", c.Influx.Bucket)
 	require.Equal(t, "xoxb", c.SlackToken)
 	require.Equal(t, "#ml", c.SlackChannel)
+	require.Equal(t, "gpu-1", c.ID)
+	require.Equal(t, "2", c.GPUs)
+	require.Equal(t, []string{"spot", "eu+a100"}, c.Labels)
+	require.Equal(t, "/run/slots", c.Slots)
 
 	c = parse(t, env, "--roles", "train,data", "--listen", ":1", "--bucket", "b", "--scratch", "s", "--influx", "", "--temporal", "t:7233",
 		"--namespace", "n", "--profile", "p", "--temporal-ui", "u", "--train-slots", "2", "--data-slots", "3", "--sweep", "1s", "--stop-timeout", "0s", "--train-grace", "4s", "--log-level", "debug")
@@ -76,7 +85,10 @@ func TestWhatCantWorkIsRefusedByName(t *testing.T) {
 	}{
 		{[]string{"--roles", "lifecycle,cook"}, `--roles: "cook" is unknown: want some of lifecycle, data, train`},
 		{[]string{"--roles", ""}, "--roles is empty"},
-		{[]string{"--train-slots", "0"}, "--train-slots: 0 < 1"},
+		{[]string{"--train-slots", "-1"}, "--train-slots: -1 < 0"},
+		{[]string{"--gpus", "all"}, `--gpus: GPUs "all": want auto, none, a count`},
+		{[]string{"--labels", "Spot"}, `--labels: label set "Spot": "Spot" isn't a label`},
+		{[]string{"--id", "a/b"}, `--id: worker "a/b": want a name`},
 		{[]string{"--data-slots", "-1"}, "--data-slots: -1 < 1"},
 		{[]string{"--bucket", " "}, "--bucket is empty"},
 		{[]string{"--sweep", "0s"}, "--sweep: 0s"},

@@ -37,9 +37,12 @@ func command() *cobra.Command {
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			hostname, _ := os.Hostname() // a machine without a name has a worker by its port
+			c.name(hostname)
 			if err := c.validate(); err != nil {
 				return err
 			}
+			c.Temporal.Identity = c.ID
 			logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel}))
 			ctx, stop := parent.Watch(cmd.Context())
 			defer stop()

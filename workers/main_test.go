@@ -22,6 +22,7 @@ import (
 	"github.com/leanloop/leanloop/internal/local"
 	"github.com/leanloop/leanloop/internal/notify"
 	"github.com/leanloop/leanloop/internal/objectstore"
+	"github.com/leanloop/leanloop/internal/training/gpu"
 	"github.com/leanloop/leanloop/workflows"
 )
 
@@ -121,8 +122,12 @@ func TestRolesChooseTheQueues(t *testing.T) {
 	defer lazy.Close()
 	h, err := newActivities(parse(t, nil), objectstore.NewMemory(), objectstore.NewMemoryBuckets(), lazy, silent)
 	require.NoError(t, err)
-	for roles, queues := range map[string]int{"lifecycle": 1, "data": 1, "train": 1, "data,train": 2, "lifecycle,data,train": 3} {
-		require.Len(t, h.workers(parse(t, nil, "--roles", roles), lazy, nil), queues, roles)
+	require.NoError(t, h.train(t.Context(), parse(t, nil, "--gpus", "none"), gpu.SMI{}, silent))
+	for roles, want := range map[string]int{"lifecycle": 1, "data": 1, "train": 1, "data,train": 2, "lifecycle,data,train": 3} {
+		workers, queues, err := h.workers(parse(t, nil, "--roles", roles), lazy, nil)
+		require.NoError(t, err)
+		require.Len(t, workers, want, roles)
+		require.Len(t, queues, want, roles)
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/leanloop/leanloop/internal/objectstore"
 	"github.com/leanloop/leanloop/internal/temporalx"
 	"github.com/leanloop/leanloop/internal/timeseries"
+	"github.com/leanloop/leanloop/internal/training/gpu"
 	"github.com/leanloop/leanloop/workflows"
 )
 
@@ -47,13 +48,21 @@ func run(ctx context.Context, c *config, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if c.has(roleTrain) {
+		if err := a.train(ctx, c, gpu.SMI{}, log); err != nil {
+			return err
+		}
+	}
 	fatal := make(chan error, 1)
-	workers := a.workers(c, temporal, func(err error) {
+	workers, queues, err := a.workers(c, temporal, func(err error) {
 		select {
 		case fatal <- err:
 		default: // one is enough to end
 		}
 	})
+	if err != nil {
+		return err
+	}
 	var sweeper *intake.Sweeper
 	if c.has(roleLifecycle) {
 		sweeper = intake.New(store, s3, sender(temporal), intake.Config{Every: c.Sweep}, log)
@@ -75,8 +84,11 @@ func run(ctx context.Context, c *config, log *slog.Logger) error {
 	if sweeper != nil {
 		go sweeper.Run(ctx)
 	}
+	beating, quiet := context.WithCancel(ctx)
+	defer quiet()
+	stopping.Go(func() { a.beat(beating, c, store, queues, log) })
 	ready.Store(true)
-	log.Info("worker ready", "roles", c.Roles, "listen", c.Listen, "bucket", c.Bucket)
+	log.Info("worker ready", "id", c.ID, "roles", c.Roles, "listen", c.Listen, "bucket", c.Bucket)
 	select {
 	case <-ctx.Done():
 		ready.Store(false)
@@ -100,6 +112,23 @@ type host struct {
 	measurer  *activities.Measurer
 	monitors  *activities.Monitors
 	messenger *activities.Messenger
+	fleet     *activities.Fleet
+
+	trainers *trainers // nil without the role train
+}
+
+// train lets the host's trainer run on this machine's slots.
+func (h *host) train(ctx context.Context, c *config, smi gpu.SMI, log *slog.Logger) error {
+	t, err := newTrainers(ctx, c, smi, log)
+	if err != nil {
+		return err
+	}
+	log.Info("trains", "on", t.offer.String(), "queues", len(t.queues))
+	h.trainers, h.trainer.Slots, h.trainer.GPUs.Worker = t, t.desk.Claim, c.ID
+	if t.seen {
+		h.trainer.GPUs.Sample = smi.Samples
+	}
+	return nil
 }
 
 func newActivities(c *config, store objectstore.Store, landing objectstore.Buckets, temporal client.Client, log *slog.Logger) (*host, error) {
@@ -128,13 +157,14 @@ func newActivities(c *config, store objectstore.Store, landing objectstore.Bucke
 		monitors:  &activities.Monitors{Lake: lake, Bucket: c.Bucket},
 		messenger: &activities.Messenger{Lake: lake, Notifier: notifier, RunURL: link},
 	}
+	h.fleet = &activities.Fleet{Lake: lake, Queues: temporalx.Queues{Client: temporal}}
 	h.runs = &activities.Runs{Lake: lake, Executions: temporalx.Executions{Client: temporal}, Traffic: h.traffic}
 	if c.Influx.URL != "" {
 		metrics, err := timeseries.NewInflux(c.Influx)
 		if err != nil {
 			return nil, err
 		}
-		h.ingester.Metrics, h.measurer.Metrics, h.monitors.Metrics = metrics, metrics, metrics
+		h.ingester.Metrics, h.measurer.Metrics, h.monitors.Metrics, h.trainer.GPUs.Metrics = metrics, metrics, metrics, metrics
 	}
 	return h, nil
 }
@@ -165,30 +195,31 @@ func runURL(c *config, log *slog.Logger) (func(string) string, error) {
 	}, nil
 }
 
-// workers makes one worker for each task queue of the roles.
-func (h *host) workers(c *config, temporal client.Client, fatal func(error)) []worker.Worker {
-	var all []worker.Worker
+// workers makes one worker for each task queue of the roles, and names the queues.
+func (h *host) workers(c *config, temporal client.Client, fatal func(error)) (all []worker.Worker, queues []string, err error) {
 	if c.has(roleLifecycle) {
 		w := worker.New(temporal, workflows.QueueLifecycle, temporalx.WorkerOptions(lightSlots, c.Stop, fatal))
 		workflows.Register(w)
-		for _, a := range []any{h.planner, h.runs, h.ingester, h.registrar, h.traffic, h.measurer, h.messenger} {
+		for _, a := range []any{h.planner, h.runs, h.ingester, h.registrar, h.traffic, h.measurer, h.messenger, h.fleet} {
 			w.RegisterActivity(a)
 		}
-		all = append(all, w)
+		all, queues = append(all, w), append(queues, workflows.QueueLifecycle)
 	}
 	if c.has(roleData) {
 		w := worker.New(temporal, workflows.QueueData, dataOptions(c.DataSlots, c.Stop, fatal))
 		for _, a := range []any{h.ingester, h.snapshots, h.evaluator, h.registrar, h.monitors} {
 			w.RegisterActivity(a)
 		}
-		all = append(all, w)
+		all, queues = append(all, w), append(queues, workflows.QueueData)
 	}
 	if c.has(roleTrain) {
-		w := worker.New(temporal, workflows.QueueTrain, dataOptions(c.TrainSlots, c.trainStop(), fatal))
-		w.RegisterActivity(h.trainer)
-		all = append(all, w)
+		ws, err := h.trainers.workers(c, temporal, h.trainer, fatal)
+		if err != nil {
+			return nil, nil, err
+		}
+		all, queues = append(all, ws...), append(queues, h.trainers.queues...)
 	}
-	return all
+	return all, queues, nil
 }
 
 // dataOptions are those of a queue that carries activities only.

@@ -16,6 +16,7 @@ import (
 	"github.com/leanloop/leanloop/activities"
 	"github.com/leanloop/leanloop/internal/approval"
 	"github.com/leanloop/leanloop/internal/canary"
+	"github.com/leanloop/leanloop/internal/spec"
 )
 
 // Task queues, one per worker role. Workflows and light activities run on QueueLifecycle, activities that read whole
@@ -25,6 +26,23 @@ const (
 	QueueData      = "leanloop-data"
 	QueueTrain     = "leanloop-train"
 )
+
+// TrainQueue is the task queue of training runs that need these resources: QueueTrain for those without GPU and labels, else
+// that name with how many GPUs, of which class of memory, and for which set of labels, such as
+// leanloop-train.gpu2.40Gi@eu+spot. Workers poll those that they can serve.
+func TrainQueue(r spec.Resources) string {
+	name := QueueTrain
+	if r.GPUs > 0 {
+		name += fmt.Sprintf(".gpu%d", r.GPUs)
+	}
+	if class := r.MemoryClass(); class > 0 {
+		name += "." + class.String()
+	}
+	if set := r.LabelSet(); set != "" {
+		name += "@" + set
+	}
+	return name
+}
 
 // Workflow type names as registered.
 const (

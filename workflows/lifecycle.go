@@ -20,6 +20,7 @@ var (
 	ingester  *activities.Ingester
 	snapshots *activities.Snapshots
 	trainer   *activities.Trainer
+	fleet     *activities.Fleet
 	evaluator *activities.Evaluator
 	registrar *activities.Registrar
 	traffic   *activities.Traffic
@@ -170,46 +171,6 @@ func (l *lifecycle) takeSnapshot(ctx workflow.Context) error {
 	l.detail("%d rows of %d file(s): %d train, %d validation, %d test", out.Rows, out.Files, out.Train, out.Validation, out.Test)
 	l.attributes = append(l.attributes, AttributeSnapshot.ValueSet(out.Digest)) // told with the next stage
 	return nil
-}
-
-// trainModel loops over attempts and counts the budgets by cause. Each attempt has a token of its own, so that a late
-// one can't write over another.
-func (l *lifecycle) trainModel(ctx workflow.Context) error {
-	left := l.settings.Retries
-	for attempt := 1; ; attempt++ {
-		token := fmt.Sprintf("%03d-%.8s", attempt, workflow.GetInfo(ctx).WorkflowExecution.RunID)
-		out, err := call(ctx, training(l.settings.TrainTimeout), trainer.Train, activities.TrainInput{
-			Model: l.in.Model, Spec: l.in.Spec, Lifecycle: l.result.ID, Number: l.in.Number,
-			Snapshot: l.snapshot.Digest, AsOf: l.asOf, Attempt: attempt, Token: token,
-		})
-		if err == nil {
-			l.train, l.result.Trained, l.result.Cost = out, true, l.result.Cost+out.Cost
-			l.detail("%d rows in %.1f s, attempt %d", out.TrainRows, out.Seconds, attempt)
-			return nil
-		}
-		if ctx.Err() != nil {
-			return err
-		}
-		budget, cause := &left.Infrastructure, "infrastructure"
-		switch errorType(err) {
-		case activities.ErrorPreempted:
-			budget, cause = &left.Preemption, "preemption"
-		case activities.ErrorScript, activities.ErrorTrainTimeout:
-			budget, cause = &left.Script, "script"
-		case activities.ErrorTrainInput:
-			return end(activities.Failed, "train: %s", reason(err))
-		}
-		if *budget <= 0 {
-			return end(activities.Failed, "train: %s (attempt %d; no %s retries left)", reason(err), attempt, cause)
-		}
-		*budget--
-		l.note("attempt %d failed (%s): %s", attempt, cause, reason(err))
-		l.describe(ctx)
-		// A worker that is gone needs no pause; a script that fails at once must not spin.
-		if err := workflow.Sleep(ctx, time.Duration(min(attempt, 30))*time.Second); err != nil {
-			return err
-		}
-	}
 }
 
 // judge evaluates on the test rows, beside the champion, and ends the run where a gate fails.

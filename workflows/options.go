@@ -60,6 +60,13 @@ func training(limit time.Duration) workflow.ActivityOptions {
 	}
 }
 
+// looking asks who could take what waits.
+func looking() workflow.ActivityOptions {
+	o := quick()
+	o.ScheduleToCloseTimeout = 2 * time.Minute
+	return o
+}
+
 // notify tells people. It gives up after an hour: a chat that is down blocks nothing.
 func notify() workflow.ActivityOptions {
 	return workflow.ActivityOptions{
@@ -126,6 +133,12 @@ const (
 	lastWords = 30 * time.Second
 	// unservedLease is that of a challenger without traffic, which is promoted at once.
 	unservedLease = time.Hour
+	// lookFirst is how long an attempt at training may wait for a worker before anybody asks why: twice in a minute, then
+	// less and less often, at least every lookMost.
+	lookFirst = 25 * time.Second
+	lookMost  = 5 * time.Minute
+	// noWorkerWithin is how long a training waits for a worker that could run it while there is none.
+	noWorkerWithin = 24 * time.Hour
 	// leaseSlack is added to the lease of a canary's weight, beyond two intervals.
 	leaseSlack = 15 * time.Second
 )
@@ -144,5 +157,7 @@ const (
 	monthName      = "2006-01"
 	triggersPerRun = 500 // and so files in one run: more make the next one
 	recentRefusals = 20
-	runsPerModel   = 100 // runs after which Model continues as new
+	// mostWithoutSlot bounds the attempts in a row that found no slot on the worker that took them.
+	mostWithoutSlot = 100
+	runsPerModel    = 100 // runs after which Model continues as new
 )

@@ -41,6 +41,7 @@ var (
 	measurer  *activities.Measurer
 	monitors  *activities.Monitors
 	messenger *activities.Messenger
+	fleet     *activities.Fleet
 )
 
 // fake stands for one activity: what it does may be replaced, and what it was given is kept.
@@ -138,6 +139,7 @@ type world struct {
 	judged   fake[activities.DriftJudgement, activities.DriftOutput]
 	quality  fake[activities.QualityInput, activities.QualityOutput]
 	send     fake[activities.MessageInput, activities.MessageOutput]
+	look     fake[activities.LookInput, activities.LookOutput]
 }
 
 func newWorld() *world {
@@ -218,6 +220,9 @@ func (w *world) wire(r worker.ActivityRegistry) {
 	wire(r, monitors.Quality, &w.quality, func(in activities.QualityInput) (activities.QualityOutput, error) {
 		return activities.QualityOutput{Model: in.Model, Champion: 1, End: in.End, Metric: "f1", Observed: 0.8, Baseline: 0.8, Limit: 0.76}, nil
 	})
+	wire(r, fleet.Look, &w.look, func(activities.LookInput) (activities.LookOutput, error) {
+		return activities.LookOutput{Taken: true}, nil
+	})
 	wire(r, messenger.Send, &w.send, func(in activities.MessageInput) (activities.MessageOutput, error) {
 		if in.Replace != nil {
 			return activities.MessageOutput{Ref: *in.Replace}, nil
@@ -231,6 +236,7 @@ func usual() activities.RunSettings {
 	return activities.RunSettings{
 		Retries:      spec.Retries{Script: 1, Infrastructure: 2, Preemption: 3},
 		TrainTimeout: time.Hour,
+		Placement:    &activities.Placement{Priority: spec.DefaultPriority},
 		Approval:     spec.Approval{Approvers: []string{ana, ben}, Quorum: 1, FourEyes: true, Timeout: hours(72), OnTimeout: "reject"},
 		Canary: spec.Canary{
 			Steps:    []spec.Step{{Weight: 0.1, Hold: hours(1), MinRequests: 100}, {Weight: 0.5, Hold: hours(1), MinRequests: 100}},

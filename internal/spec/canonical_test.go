@@ -99,10 +99,15 @@ func drawModel(t *rapid.T) *Model {
 	if rapid.Bool().Draw(t, "command") {
 		m.Train.Builtin, m.Train.Command = "", []string{"python3", strings.ReplaceAll(drawText(t, "argument"), "\x00", "0")} // no argument of a program has one
 		m.Train.Resources.Memory = Bytes(rapid.Int64Min(0).Draw(t, "memory"))
+		if m.Train.Resources.GPUs = rapid.IntRange(0, MaxGPUs).Draw(t, "gpus"); m.Train.Resources.GPUs > 0 {
+			m.Train.Resources.GPUMemory = Bytes(rapid.Int64Range(0, 288<<30).Draw(t, "gpu memory"))
+		}
 	}
 	if rapid.Bool().Draw(t, "search") {
 		m.Train.Search = drawSearch(t)
 	}
+	m.Train.Resources.Labels = rapid.SampledFrom([][]string{nil, {"spot"}, {"eu-1", "a100"}}).Draw(t, "labels")
+	m.Train.Priority = rapid.IntRange(0, LowestPriority).Draw(t, "priority")
 	low := rapid.Float64Range(0, 1).Draw(t, "gate")
 	m.Gates.Metrics = map[string]Bound{"f1": {Min: &low}, "log_loss": {Max: &low}}
 	m.Approval.Approvers = rapid.SampledFrom([][]string{{}, {"cli:ana"}, {"slack:U1", "cli:bo"}}).Draw(t, "approvers")

@@ -92,6 +92,8 @@ func TestSchemaAndParseRefuseTheSameShapes(t *testing.T) {
 		"train: {search: {space: {eta: {log: [1, 2]}}, metric: {goal: less}}}\n", "train: {search: {space: {eta: {log: [1, 2]}}, pruner: {kind: mean}}}\n",
 		"train: {search: {space: {eta: {log: [1, 2]}}, pruner: {factor: 1}}}\n",
 		"train: {search: {space: {eta: {log: [1, 2]}}, best: keep}}\n", "train: {search: {space: {\"a b\": {log: [1, 2]}}}}\n",
+		"train: {command: [a], resources: {gpus: 17}}\n", "train: {command: [a], resources: {gpus: 1, gpu_memory: lots}}\n", "train: {priority: 6}\n", "train: {priority: high}\n",
+		"train: {resources: {labels: [a, b, c, d, e]}}\n", "train: {resources: {labels: [A]}}\n", "train: {resources: {labels: [a, a]}}\n", "train: {resources: {labels: spot}}\n",
 		"train: {params: [1]}\n", "train: {params: {a: null}}\n", "train: {command: python3}\n", "train: {command: [1]}\n",
 		"approval: {approvers: [ana]}\n", "approval: {approvers: [\"email:ana\"]}\n", "approval: {on_timeout: approve}\n", "approval: {four_eyes: \"no\"}\n",
 		"budget: {per_run: 20}\n", "budget: {per_run: -1 USD}\n", "notify: {slack: \"a b\"}\n", "apiVersion: leanloop/v2\n", "kind: Pod\n", "task: ranking\n",

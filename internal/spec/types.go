@@ -165,6 +165,7 @@ type Train struct {
 	Params    map[string]any `yaml:"params,omitempty" json:"params,omitempty"`   // numbers are float64, whole or not, as in JSON
 	Search    *Search        `yaml:"search,omitempty" json:"search,omitempty"`   // nil: one training, with Params
 	Resources Resources      `yaml:"resources" json:"resources"`
+	Priority  int            `yaml:"priority,omitempty" json:"priority,omitempty"` // 1, first, to 5; 0: 3
 	Timeout   Duration       `yaml:"timeout" json:"timeout"`
 	Retries   Retries        `yaml:"retries" json:"retries"`
 	Secrets   []string       `yaml:"secrets,omitempty" json:"secrets,omitempty"` // names; values live on the worker
@@ -183,6 +184,10 @@ type Resources struct {
 	CPUs   int   `yaml:"cpus" json:"cpus"`                         // threads of the trainer
 	Memory Bytes `yaml:"memory,omitempty" json:"memory,omitempty"` // of each process of Command; 0: unbounded
 	GPUs   int   `yaml:"gpus" json:"gpus"`
+	// GPUMemory is what each GPU must have at least; 0: any. A worker is chosen by its MemoryClass.
+	GPUMemory Bytes `yaml:"gpu_memory,omitempty" json:"gpu_memory,omitempty"`
+	// Labels name the pool of workers that may run it: those that were told to serve exactly this set.
+	Labels []string `yaml:"labels,omitempty" json:"labels,omitempty"`
 }
 
 // Retries are the budgets of further attempts by cause.

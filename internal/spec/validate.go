@@ -121,7 +121,7 @@ func (c *checker) split(m *Model) {
 func reservedEnv(name string) bool {
 	return strings.HasPrefix(name, "SM_") || strings.HasPrefix(name, "LEANLOOP_") ||
 		slices.Contains([]string{"PATH", "HOME", "LD_PRELOAD", "LD_LIBRARY_PATH",
-			"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"}, name)
+			"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES"}, name)
 }
 
 func (c *checker) train(t Train) {
@@ -141,7 +141,7 @@ func (c *checker) train(t Train) {
 		c.must(name != "" && !strings.ContainsAny(name, " =\x00"), "train.params", "%q isn't a parameter's name", name)
 	}
 	c.atLeast("train.resources.cpus", t.Resources.CPUs, 1)
-	c.atLeast("train.resources.gpus", t.Resources.GPUs, 0)
+	c.gpus(t)
 	c.must(t.Resources.Memory >= 0, "train.resources.memory", "%d < 0", int64(t.Resources.Memory))
 	c.must(t.Resources.Memory <= 0 || len(t.Command) > 0, "train.resources.memory",
 		"bounds train.command; a built-in trainer runs within the worker, where it would bound nothing | leave it out")

@@ -80,7 +80,6 @@ func TestCommandSeesTheContractAndNothingElse(t *testing.T) {
 	t.Setenv("LEANLOOP_TEST_OF_THE_WORKER", "its own")
 	s.Params = map[string]any{"eta": 0.1, "objective": "binary:logistic", "max_depth": 6, "fast": true}
 	s.Env = map[string]string{"WEATHER_API_KEY": "secret"}
-	s.GPUs = 0
 	var log bytes.Buffer
 	s.LogTo = &log
 	if _, err := RunCommand(context.Background(), s, in, nil); err != nil {

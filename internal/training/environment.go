@@ -158,7 +158,7 @@ func environment(s CommandSpec, f folders, path string, validates bool) ([]strin
 		"SM_CHANNEL_TRAIN": f.train, "SM_MODEL_DIR": f.model,
 		"SM_OUTPUT_DATA_DIR": f.output, "SM_OUTPUT_DIR": filepath.Dir(f.output),
 		"SM_INPUT_DIR": filepath.Dir(f.config), "SM_INPUT_CONFIG_DIR": f.config,
-		"SM_HPS": string(hps), "SM_NUM_GPUS": strconv.Itoa(s.GPUs), "SM_NUM_CPUS": strconv.Itoa(cpus),
+		"SM_HPS": string(hps), "SM_NUM_GPUS": strconv.Itoa(len(s.GPUs)), "SM_NUM_CPUS": strconv.Itoa(cpus),
 		"SM_CURRENT_HOST": "algo-1", "SM_HOSTS": `["algo-1"]`,
 		checkpointVariable: f.checkpoints, "LEANLOOP_SCHEMA": f.schemaFile(),
 	}
@@ -172,9 +172,7 @@ func environment(s CommandSpec, f folders, path string, validates bool) ([]strin
 			vars[name] = strconv.Itoa(s.CPUs)
 		}
 	}
-	if s.GPUs == 0 {
-		vars["CUDA_VISIBLE_DEVICES"] = "" // a GPU of the machine belongs to whoever asked for it
-	}
+	vars["CUDA_VISIBLE_DEVICES"] = strings.Join(s.GPUs, ",") // a GPU of the machine belongs to whoever asked for it
 	for name, value := range s.Env {
 		if _, taken := vars[name]; taken || strings.HasPrefix(name, "SM_") || strings.HasPrefix(name, "LEANLOOP_") || !nameOf(name, "") || name[0] <= '9' {
 			return nil, &ParamError{"secrets", name, "a name of letters, digits and underscores that the trainer contract doesn't use"}

@@ -104,7 +104,7 @@ func startSupervisor(s CommandSpec, argv, env []string, dir string) (_ *supervis
 	if lease <= 0 {
 		lease = defaultLease
 	}
-	order, err := json.Marshal(request{Argv: argv, Dir: dir, Memory: s.Memory, Grace: grace, Lease: lease, Scratch: s.Scratch, Input: s.input})
+	order, err := json.Marshal(request{Argv: argv, Dir: dir, Memory: s.Memory, Grace: grace, Lease: lease, Scratch: s.Scratch, Input: s.input, Locks: len(s.Locks)})
 	if err != nil {
 		return nil, err
 	}
@@ -123,10 +123,10 @@ func startSupervisor(s CommandSpec, argv, env []string, dir string) (_ *supervis
 		files = append(files, r, w)
 	}
 	c := exec.Command(s.Supervisor[0], s.Supervisor[1:]...)
-	c.Env, c.Stdin, c.Stdout, c.Stderr, c.ExtraFiles = env, files[0], files[3], files[5], []*os.File{files[7]}
+	c.Env, c.Stdin, c.Stdout, c.Stderr, c.ExtraFiles = env, files[0], files[3], files[5], append([]*os.File{files[7]}, s.Locks...)
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at a terminal is the worker's
 	err = c.Start()
-	closeAll([]*os.File{files[0], files[3], files[5], files[7]})
+	closeAll(append([]*os.File{files[0], files[3], files[5], files[7]}, s.Locks...))
 	if err != nil {
 		closeAll([]*os.File{files[1], files[2], files[4], files[6]})
 		return nil, err

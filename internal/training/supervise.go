@@ -40,6 +40,7 @@ type request struct {
 	Lease   time.Duration `json:"lease"`             // without a beat for so long the worker counts as gone
 	Scratch string        `json:"scratch,omitempty"` // removed at the end if the worker is gone
 	Input   string        `json:"input,omitempty"`   // file that is the program's standard input; "": it has none
+	Locks   int           `json:"locks,omitempty"`   // so many open files behind reportFD are held until nothing is left, by the program too
 }
 
 // report is how a program ended: its code or its signal, of which one is 0, or why it never started.
@@ -89,7 +90,9 @@ func Supervise() int {
 		fmt.Fprintln(os.Stderr, "supervisor of a trainer: it is started by a worker, not by hand:", err)
 		return 2
 	}
-	end := (&supervisor{request: r}).run(control)
+	locks := inherited(r.Locks)
+	end := (&supervisor{request: r, locks: locks}).run(control)
+	runtime.KeepAlive(locks)
 	if end.Lost && r.Scratch != "" {
 		_ = os.RemoveAll(r.Scratch) // who would have is gone
 	}
@@ -101,7 +104,18 @@ func Supervise() int {
 
 type supervisor struct {
 	request
-	tree *tree
+	locks []*os.File
+	tree  *tree
+}
+
+// inherited are the files of locks that the worker has handed over. They stay open for as long as this process lives.
+func inherited(n int) []*os.File {
+	files := make([]*os.File, n)
+	for i := range files {
+		syscall.CloseOnExec(reportFD + 1 + i)
+		files[i] = os.NewFile(uintptr(reportFD+1+i), "lock")
+	}
+	return files
 }
 
 // run starts the program and returns when no process of it is left.
@@ -111,6 +125,7 @@ func (s *supervisor) run(control io.Reader) report {
 	defer signal.Stop(signals)
 	c := exec.Command(s.Argv[0], s.Argv[1:]...)
 	c.Dir, c.Stdout, c.Stderr = s.Dir, os.Stdout, os.Stderr
+	c.ExtraFiles = s.locks // so that they outlive this process, if it is killed, in whatever it leaves behind
 	c.SysProcAttr = ownGroup()
 	if s.Input != "" {
 		input, err := os.Open(s.Input)

@@ -3,6 +3,7 @@ package training
 import (
 	"context"
 	"io"
+	"os"
 	"time"
 
 	"github.com/leanloop/leanloop/internal/dataset"
@@ -63,10 +64,13 @@ type CommandSpec struct {
 	Timeout time.Duration     // 0: none
 	Grace   time.Duration     // between SIGTERM and SIGKILL; 0: 10 s
 	CPUs    int               // threads that numeric libraries are told to use; 0: nothing is said, they use all
-	GPUs    int
 	Loader  *inference.Loader // tries the model that the program leaves; nil: of the formats that are scored in Go
-	Memory  int64             // bytes of private writable memory of each process, on Linux only; 0: unbounded
-	LogTo   io.Writer         // what the program prints that isn't progress; nil: dropped. It is written from one goroutine at a time
+	GPUs    []string          // what CUDA_VISIBLE_DEVICES lists; none: no GPU is visible
+	// Locks are open files that the supervisor and the program inherit, so that what is locked by them stays so until the
+	// last process of the program is gone. They are closed here as soon as the supervisor has them.
+	Locks  []*os.File
+	Memory int64     // bytes of private writable memory of each process, on Linux only; 0: unbounded
+	LogTo  io.Writer // what the program prints that isn't progress; nil: dropped. It is written from one goroutine at a time
 
 	// Predict, where it isn't nil, is the program that predicts by what this one leaves: any files.
 	Predict *PredictCommand
