@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -18,6 +19,8 @@ const (
 	bootstrapResamples = 500
 	latencySamples     = 2000 // single rows scored for the latency metrics
 	latencyWarmup      = 200
+	latencyTime        = time.Minute // after which latencyFewest will do
+	latencyFewest      = 200
 )
 
 // evaluated is one evaluation in the making.
@@ -53,9 +56,11 @@ func (d *evaluated) score(ctx context.Context, judged []int, s *EvaluateSummary)
 	}
 	sig := d.challenger.Signature
 	s.Metrics = evaluation.Metrics(d.spec.Task, d.classes, d.y, d.p, sig.Threshold)
-	for name, v := range d.latency(ctx) {
-		s.Metrics[name] = v
+	latency, err := d.latency(ctx)
+	if err != nil {
+		return err
 	}
+	maps.Copy(s.Metrics, latency)
 	if d.champion == nil || !d.common {
 		return nil
 	}
@@ -95,27 +100,37 @@ func (d *evaluated) files() (map[string]any, error) {
 }
 
 // latency measures single rows, one after the other, as the gateway scores them. A program that predicts files has none.
-func (d *evaluated) latency(ctx context.Context) evaluation.Values {
+// A connection that breaks is an error: what it measured until then isn't the model's.
+func (d *evaluated) latency(ctx context.Context) (evaluation.Values, error) {
 	if d.challenger.ByFile() {
-		return nil
+		return nil, nil
 	}
 	x, err := d.challenger.EncodeTable(d.rows)
 	if err != nil {
-		return nil
+		return nil, nil
 	}
 	width, out := len(d.challenger.Signature.Inputs), make([]float64, d.challenger.Scorer.Outputs())
 	samples := make([]time.Duration, 0, latencySamples)
+	spent := time.Duration(0)
 	for i := range latencyWarmup + latencySamples {
 		row := x[(i%d.rows.Rows)*width:][:width]
 		began := d.now()
-		if err := d.challenger.Score(ctx, row, 1, out); err != nil {
-			return nil
+		err := d.challenger.Score(ctx, row, 1, out)
+		if isType[*inference.PassingError](err) || ctx.Err() != nil {
+			return nil, err
 		}
+		if err != nil {
+			return nil, nil
+		}
+		took := d.now().Sub(began)
 		if i >= latencyWarmup {
-			samples = append(samples, d.now().Sub(began))
+			samples = append(samples, took)
+		}
+		if spent += took; spent > latencyTime && len(samples) >= latencyFewest {
+			break // it isn't scored here, and is slow
 		}
 	}
-	return evaluation.LatencySummary(samples)
+	return evaluation.LatencySummary(samples), nil
 }
 
 // judge compares with the champion and applies the gates.

@@ -20,6 +20,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/leanloop/leanloop/internal/inference"
+	"github.com/leanloop/leanloop/internal/inference/remote"
 	"github.com/leanloop/leanloop/internal/objectstore"
 	"github.com/leanloop/leanloop/internal/parent"
 	"github.com/leanloop/leanloop/internal/serving"
@@ -79,7 +81,12 @@ func serve(ctx context.Context, o options, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	ports := serving.Ports{Store: buckets.Bucket(o.bucket), Log: log}
+	servers, err := remote.New(remote.Config{Hosts: o.remoteHosts})
+	if err != nil {
+		return err
+	}
+	defer servers.Close()
+	ports := serving.Ports{Store: buckets.Bucket(o.bucket), Loader: &inference.Loader{Remote: servers}, Log: log}
 	if o.influx.URL != "" {
 		influx, err := timeseries.NewInflux(o.influx)
 		if err != nil {

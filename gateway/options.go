@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/leanloop/leanloop/internal/inference/remote"
 	"github.com/leanloop/leanloop/internal/serving"
 	"github.com/leanloop/leanloop/internal/timeseries"
 )
@@ -24,6 +25,7 @@ type options struct {
 	tokenFile   string
 	bucket      string
 	influx      timeseries.InfluxConfig
+	remoteHosts []string // servers that may score versions of format remote
 	logLevel    slog.Level
 }
 
@@ -48,9 +50,12 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (options
 	fs.StringVar(&c.AdminAddress, "admin-address", getenv("LEANLOOP_ADMIN_ADDRESS"), "`URL` where operators reach its admin listener, as others are told (LEANLOOP_ADMIN_ADDRESS)")
 	fs.StringVar(&o.tokenFile, "admin-token-file", getenv("LEANLOOP_ADMIN_TOKEN_FILE"), "`file` with the token that break-glass rollbacks need; none: they are refused (LEANLOOP_ADMIN_TOKEN_FILE, or the token itself in LEANLOOP_ADMIN_TOKEN)")
 	models := fs.String("models", getenv("LEANLOOP_MODELS"), "`names` of the models to serve, with commas; default: all (LEANLOOP_MODELS)")
+	hosts := fs.String("remote-hosts", getenv("LEANLOOP_REMOTE_HOSTS"), "`hosts`, or host:port, with commas: servers of the Open Inference Protocol that may score versions of format remote; default: none (LEANLOOP_REMOTE_HOSTS)")
 	fs.StringVar(&o.influx.URL, "influx", getenv("INFLUX_URL"), "`URL` of InfluxDB; none: metrics for Prometheus only (INFLUX_URL; INFLUX_TOKEN, INFLUX_ORG, INFLUX_BUCKET)")
 	fs.DurationVar(&c.FlushMetrics, "flush-metrics", c.FlushMetrics, "`time` between points to InfluxDB")
 	fs.DurationVar(&c.LogAge, "log-age", c.LogAge, "`time` after which a part of the prediction log is sent; a third of it while there is a challenger")
+	fs.DurationVar(&c.ChallengerTimeout, "challenger-timeout", c.ChallengerTimeout, "`time` that a challenger has for a request, and 1ms for each row; then the champion answers")
+	fs.DurationVar(&c.ChampionTimeout, "champion-timeout", c.ChampionTimeout, "`time` that a champion has for a request, and 1ms for each row, where another process or server scores it")
 	fs.DurationVar(&c.DrainTimeout, "drain-timeout", c.DrainTimeout, "`time` for requests in flight at shutdown")
 	fs.IntVar(&c.MaxInFlight, "max-in-flight", c.MaxInFlight, "requests at once; more get 429")
 	fs.IntVar(&c.MaxBatch, "max-batch", c.MaxBatch, "rows of one request; more get 413")
@@ -65,11 +70,7 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (options
 	c.LogAgeCanary = c.LogAge / 3
 	o.token = getenv("LEANLOOP_ADMIN_TOKEN")
 	o.influx.Token, o.influx.Org, o.influx.Bucket = getenv("INFLUX_TOKEN"), getenv("INFLUX_ORG"), or("INFLUX_BUCKET", timeseries.DefaultInfluxBucket)
-	for name := range strings.SplitSeq(*models, ",") {
-		if name = strings.TrimSpace(name); name != "" {
-			c.Models = append(c.Models, name)
-		}
-	}
+	c.Models, o.remoteHosts = names(*models), names(*hosts)
 	if c.ID == "" {
 		id, err := defaultID(o.listen)
 		if err != nil {
@@ -81,6 +82,17 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (options
 		c.StateDir = filepath.Join(".leanloop", "gateways", c.ID)
 	}
 	return o, nil
+}
+
+// names are the entries of a list with commas.
+func names(list string) []string {
+	var out []string
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // takeToken reads the admin token, where there is one.
@@ -101,6 +113,9 @@ func (o options) validate() error {
 		if err := o.influx.Validate(); err != nil {
 			return err
 		}
+	}
+	if _, err := remote.New(remote.Config{Hosts: o.remoteHosts}); err != nil {
+		return fmt.Errorf("-remote-hosts: %w", err)
 	}
 	return o.serving.Validate()
 }

@@ -47,12 +47,15 @@ type config struct {
 	Sweep        time.Duration
 	Stop         time.Duration
 	TrainGrace   time.Duration
+	RemoteHosts  []string // servers that may score versions of format remote
 	LogLevel     slog.Level
 }
 
 func configFromEnv(env func(string) string) *config {
+	hosts := strings.FieldsFunc(env("LEANLOOP_REMOTE_HOSTS"), func(r rune) bool { return r == ',' || r == ' ' })
 	return &config{
-		Roles: []string{roleLifecycle, roleData, roleTrain}, Listen: either(env("LEANLOOP_LISTEN"), "127.0.0.1:7400"),
+		RemoteHosts: hosts,
+		Roles:       []string{roleLifecycle, roleData, roleTrain}, Listen: either(env("LEANLOOP_LISTEN"), "127.0.0.1:7400"),
 		Bucket: either(env("LEANLOOP_BUCKET"), "leanloop"), Scratch: env("LEANLOOP_SCRATCH"),
 		Influx:     timeseries.InfluxConfig{URL: env("INFLUX_URL"), Token: env("INFLUX_TOKEN"), Org: env("INFLUX_ORG"), Bucket: either(env("INFLUX_BUCKET"), timeseries.DefaultInfluxBucket)},
 		SlackToken: env("SLACK_BOT_TOKEN"), SlackChannel: either(env("SLACK_CHANNEL"), "#leanloop"), UIURL: env("LEANLOOP_TEMPORAL_UI"),
@@ -81,6 +84,7 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.DurationVar(&c.Sweep, "sweep", c.Sweep, "time between listings of landing prefixes")
 	f.DurationVar(&c.Stop, "stop-timeout", c.Stop, "how long running activities may finish at shutdown")
 	f.DurationVar(&c.TrainGrace, "train-grace", c.TrainGrace, "how long a trainer that is told to end may save its work; at shutdown 15s more for storing it")
+	f.StringSliceVar(&c.RemoteHosts, "remote-hosts", c.RemoteHosts, "host or host:port of servers of the Open Inference Protocol that may score versions of format remote; default: none (LEANLOOP_REMOTE_HOSTS)")
 	f.TextVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
 }
 

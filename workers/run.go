@@ -17,6 +17,8 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/leanloop/leanloop/activities"
+	"github.com/leanloop/leanloop/internal/inference"
+	"github.com/leanloop/leanloop/internal/inference/remote"
 	"github.com/leanloop/leanloop/internal/intake"
 	"github.com/leanloop/leanloop/internal/notify"
 	"github.com/leanloop/leanloop/internal/objectstore"
@@ -132,7 +134,11 @@ func (h *host) train(ctx context.Context, c *config, smi gpu.SMI, log *slog.Logg
 }
 
 func newActivities(c *config, store objectstore.Store, landing objectstore.Buckets, temporal client.Client, log *slog.Logger) (*host, error) {
-	lake := &activities.Lake{Store: store, Landing: landing, Scratch: c.Scratch, Now: time.Now}
+	servers, err := remote.New(remote.Config{Hosts: c.RemoteHosts})
+	if err != nil {
+		return nil, fmt.Errorf("--remote-hosts: %w", err)
+	}
+	lake := &activities.Lake{Store: store, Landing: landing, Scratch: c.Scratch, Now: time.Now, Loader: &inference.Loader{Remote: servers}}
 	notifier, err := newNotifier(c, log)
 	if err != nil {
 		return nil, err

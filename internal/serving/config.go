@@ -32,6 +32,7 @@ type Config struct {
 	LoadTimeout  time.Duration // of fetching and loading one version
 
 	ChallengerTimeout time.Duration // for its part of a request, and 1 ms for each row; then the champion answers
+	ChampionTimeout   time.Duration // the same where another process or server scores the champion; then the request fails
 
 	Heartbeat       time.Duration // between heartbeats
 	HeartbeatExpiry time.Duration // a heartbeat counts for this long
@@ -64,8 +65,8 @@ func DefaultConfig() Config {
 	return Config{
 		Discover: 2 * time.Second, Follow: 2 * time.Second, FollowCanary: time.Second,
 		StaleAfter: time.Minute, ReadTimeout: 10 * time.Second, LoadTimeout: 2 * time.Minute,
-		ChallengerTimeout: 100 * time.Millisecond,
-		Heartbeat:         registry.HeartbeatEvery, HeartbeatExpiry: registry.HeartbeatTTL,
+		ChallengerTimeout: 100 * time.Millisecond, ChampionTimeout: time.Second,
+		Heartbeat: registry.HeartbeatEvery, HeartbeatExpiry: registry.HeartbeatTTL,
 		FlushMetrics: time.Second, MetricBacklog: 10_000,
 		LogFlush: 500 * time.Millisecond, LogAge: 15 * time.Second, LogAgeCanary: 5 * time.Second,
 		LogPart: 8 << 20, LogBuffer: 64 << 20, LogDisk: 1 << 30,
@@ -89,7 +90,7 @@ func (c Config) Validate() error {
 	}{
 		{"discover", c.Discover}, {"follow", c.Follow}, {"follow-canary", c.FollowCanary},
 		{"stale-after", c.StaleAfter}, {"read-timeout", c.ReadTimeout}, {"load-timeout", c.LoadTimeout},
-		{"challenger-timeout", c.ChallengerTimeout}, {"heartbeat", c.Heartbeat}, {"heartbeat-expiry", c.HeartbeatExpiry}, {"flush-metrics", c.FlushMetrics},
+		{"challenger-timeout", c.ChallengerTimeout}, {"champion-timeout", c.ChampionTimeout}, {"heartbeat", c.Heartbeat}, {"heartbeat-expiry", c.HeartbeatExpiry}, {"flush-metrics", c.FlushMetrics},
 		{"log-flush", c.LogFlush}, {"log-age", c.LogAge}, {"log-age-canary", c.LogAgeCanary}, {"read-header", c.ReadHeader},
 		{"read-request", c.ReadRequest}, {"write-answer", c.WriteAnswer}, {"idle", c.Idle},
 		{"break-glass", c.BreakGlass}, {"drain-timeout", c.DrainTimeout}, {"flush-timeout", c.FlushTimeout},

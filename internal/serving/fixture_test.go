@@ -59,6 +59,7 @@ type world struct {
 	ledger *registry.Ledger
 	dir    string
 	point  float64 // what the split's random number is
+	loader *inference.Loader
 
 	mu   sync.Mutex
 	down func(op, key string) bool // the store as the gateway sees it
@@ -91,7 +92,7 @@ func (w *world) start(change ...func(*serving.Config)) {
 		}
 		return objectstore.NoFault
 	})
-	server, err := serving.New(cfg, serving.Ports{Store: faulty, Series: w.series, Clock: w.clock.Now,
+	server, err := serving.New(cfg, serving.Ports{Store: faulty, Series: w.series, Clock: w.clock.Now, Loader: w.loader,
 		Random: func() float64 { return w.point }})
 	require.NoError(w.t, err)
 	w.server = server

@@ -182,7 +182,7 @@ func TestHeartbeatConfirmsOnlyWhatIsServedCompletely(t *testing.T) {
 }
 
 // registerFiles stores files as an approved version, whatever they hold.
-func (w *world) registerFiles(files map[string][]byte) {
+func (w *world) registerFiles(files map[string][]byte) int {
 	digest := w.artifact(files)
 	head, err := w.ledger.Head(context.Background())
 	require.NoError(w.t, err)
@@ -191,6 +191,7 @@ func (w *world) registerFiles(files map[string][]byte) {
 	v, _ := e.State.ByArtifact(digest)
 	w.do(registry.Command{Kind: registry.KindApproved, Approved: &registry.Decided{Version: v.Number, Evidence: digest,
 		Approvers: []string{"cli:ana"}, Comparison: registry.Comparison{Champion: head.State.Champion, Epoch: head.State.Epoch}}})
+	return v.Number
 }
 
 func TestVersionThatCannotBeLoadedLeavesTheOldOneInService(t *testing.T) {

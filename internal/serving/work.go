@@ -246,6 +246,11 @@ func (s *Server) askChampion(ctx context.Context, w *work, r *route) (*problem, 
 		}
 	}
 	var err error
+	if r.champion.model.Waits() {
+		within, end := context.WithTimeout(ctx, s.cfg.ChampionTimeout+time.Duration(len(w.champion))*perRow)
+		defer end()
+		ctx = within
+	}
 	w.out[1], err = r.champion.ask(ctx, w.x, len(w.champion), w.out[1])
 	latency := s.ports.Clock().Sub(start)
 	if err != nil {

@@ -54,9 +54,12 @@ func RunCommand(ctx context.Context, s CommandSpec, in Input, report func(Progre
 		return nil, err
 	}
 	var out *Output
-	if s.Predict != nil {
+	switch {
+	case s.Predict != nil:
 		out, err = collectFiles(ctx, s, f, in, schema, log.lines())
-	} else {
+	case isRemote(f.model):
+		out, err = collectRemote(ctx, s.Loader, f.model, in, schema)
+	default:
 		out, err = collect(ctx, s.Loader, f.model, in, schema, log.lines())
 	}
 	if err != nil {

@@ -38,7 +38,7 @@ func collectFiles(ctx context.Context, s CommandSpec, f folders, in Input, schem
 	case len(files) == 0:
 		return nil, &NoModelError{Want: "files that predict.command reads", Found: listing(f.model), Tail: tail}
 	}
-	signature, err := signatureOfFiles(f.model, in, schema)
+	signature, err := signatureOf(inference.FormatCommand, f.model, in, schema)
 	if err != nil {
 		return nil, &ModelError{err}
 	}
@@ -152,10 +152,10 @@ func glance(dir string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), err
 }
 
-// signatureOfFiles reads the program's signature.json, or describes the columns of the CSV files.
-func signatureOfFiles(dir string, in Input, schema Schema) (inference.Signature, error) {
+// signatureOf reads the program's signature.json, or describes the columns of the CSV files, for a format that Go can't read.
+func signatureOf(format, dir string, in Input, schema Schema) (inference.Signature, error) {
 	derived := inference.Signature{
-		Version: inference.SignatureVersion, Format: inference.FormatCommand, Task: in.Task, Classes: schema.Classes, Output: in.Target, Inputs: schema.Features,
+		Version: inference.SignatureVersion, Format: format, Task: in.Task, Classes: schema.Classes, Output: in.Target, Inputs: schema.Features,
 	}
 	if in.Task == spec.Binary {
 		derived.Threshold = 0.5
@@ -167,8 +167,8 @@ func signatureOfFiles(dir string, in Input, schema Schema) (inference.Signature,
 	if err != nil {
 		return s, err
 	}
-	if s.Format != inference.FormatCommand {
-		return s, fmt.Errorf("signature.json: format: observed %s, want %s where the spec has predict.command", s.Format, inference.FormatCommand)
+	if s.Format != format {
+		return s, fmt.Errorf("signature.json: format: observed %s, want %s", s.Format, format)
 	}
 	return s, nil
 }
