@@ -31,6 +31,9 @@ func changes(before, after runView) []string {
 	if c := after.Canary; c != nil && (before.Canary == nil || before.Canary.Weight != c.Weight || before.Canary.State.Step != c.State.Step) {
 		add("canary step %d of %d at %s", min(c.State.Step+1, len(c.State.Config.Steps)), len(c.State.Config.Steps), percent(c.Weight))
 	}
+	if c := after.Canary; c != nil && c.State.Failed != nil && (before.Canary == nil || before.Canary.State.Failed == nil) {
+		add("canary waits for a person, until %s: %s", c.State.EndsBy().UTC().Format(time.RFC3339), c.State.Failed.Reason)
+	}
 	if line := lastLook(after); line != "" && line != lastLook(before) {
 		add("canary %s", line)
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -270,6 +272,79 @@ func TestSessionOfACanaryThatIsLookedAt(t *testing.T) {
 	w.fake.canaries["churn"] = looked("rollback", bad)
 	require.Equal(t, exitRolledBack, w.starter("canary", "status", "churn", "--watch"))
 	w.golden("canarylook")
+}
+
+// To a pipe or a log a page goes out at each look, not at each poll, and what can't be asked for a moment is waited for.
+func TestACanaryIsFollowedToItsEnd(t *testing.T) {
+	w := newSession(t)
+	good := canary.Arm{Requests: 3604, Errors: 38, LatencyP50: 0.0044, LatencyP95: 0.0119, LatencyP99: 0.0225, Predictions: []int64{1790, 1814}}
+	polls := 0
+	w.app.engine = func(context.Context) (engine, error) {
+		return &polled{fakeEngine: w.fake, canary: func() (workflows.CanaryState, error) {
+			c := looked("rollback", good)
+			switch polls++; {
+			case polls == 4:
+				return c, errors.New("deadline exceeded")
+			case polls > 8:
+				ended, _, err := canary.PromoteNow(c.State, "cli:ben", "a holiday", t0)
+				require.NoError(t, err)
+				c.State, c.Weight = ended, 1
+			case polls > 5:
+				c.Last.At = c.Last.At.Add(5 * time.Minute)
+			}
+			return c, nil
+		}}, nil
+	}
+	require.Equal(t, exitOK, w.starter("canary", "status", "churn", "-w"))
+	require.Equal(t, 2, strings.Count(w.stderr.String()+w.stdout.String(), "held 3h00m of 1d00h"), "one page a look")
+	require.Equal(t, 1, strings.Count(w.stdout.String(), "promoted: promoted by cli:ben: a holiday"))
+}
+
+// On a terminal the same view is drawn anew in its place.
+func TestACanaryIsDrawnInPlaceOnATerminal(t *testing.T) {
+	w := newSession(t)
+	w.terminal = func(any) bool { return true }
+	good := canary.Arm{Requests: 3604, Errors: 38, LatencyP50: 0.0044, LatencyP95: 0.0119, LatencyP99: 0.0225, Predictions: []int64{1790, 1814}}
+	polls := 0
+	w.app.engine = func(context.Context) (engine, error) {
+		return &polled{fakeEngine: w.fake, canary: func() (workflows.CanaryState, error) {
+			c := looked("rollback", good)
+			if polls++; polls > 3 {
+				c.State, _, _ = canary.Abort(c.State, "cli:ben", "no", t0)
+			}
+			return c, nil
+		}}, nil
+	}
+	require.Equal(t, exitRolledBack, w.starter("canary", "status", "churn", "-w"))
+	require.Equal(t, 3, strings.Count(w.stdout.String(), "\x1b[J"), "drawn anew twice, and cleared for the result")
+	require.Contains(t, w.stdout.String(), "\x1b[32mpass\x1b[0m")
+}
+
+// polled is an engine whose canary is another one at each question.
+type polled struct {
+	*fakeEngine
+	canary func() (workflows.CanaryState, error)
+}
+
+func (p *polled) Canary(context.Context, string) (workflows.CanaryState, error) { return p.canary() }
+
+func TestHistoryShowsWhatPeopleDidToACanary(t *testing.T) {
+	w := newSession(t)
+	w.waiting(nil)
+	w.approved("churn", 2)
+	w.canary("churn", 2)
+	head, err := registry.NewLedger(w.bucket, "churn").Head(t.Context())
+	require.NoError(t, err)
+	weight := *head.Command.Canary
+	weight.Action = registry.CanaryExtended
+	weight.Deadline = t0.Add(24 * time.Hour)
+	w.do("churn", registry.Command{Kind: registry.KindCanaryWeight, Reason: "a slow weekend", Canary: &weight})
+	weight.Action, weight.Deadline, weight.Weight = registry.CanaryWithdrawn, time.Time{}, 0
+	w.do("churn", registry.Command{Kind: registry.KindCanaryWeight, Reason: "error rate 9 %", Canary: &weight})
+	require.Equal(t, exitOK, w.starter("history", "churn"))
+	require.Contains(t, w.stdout.String(), "extend: deadline 2013-06-02 12:00, version 2 at 10% until")
+	require.Contains(t, w.stdout.String(), "a slow weekend")
+	require.Contains(t, w.stdout.String(), "withdraw: version 2 at 0% until")
 }
 
 func TestCanaryStatusAsADocumentIsComplete(t *testing.T) {

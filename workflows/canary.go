@@ -134,6 +134,9 @@ func (c *canaryRun) look(ctx workflow.Context) error {
 	case err != nil:
 		return err
 	}
+	if failed := c.state.Failed; failed != nil && !out.State.Over() {
+		out.State.Failed = failed // people end it, and no worker of an earlier release that doesn't know of it
+	}
 	c.state, c.last = out.State, &canary.Look{Judgement: out.Judgement, Arms: out.Arms}
 	c.failed(ctx, out.Action)
 	c.describe(ctx)

@@ -220,6 +220,68 @@ func TestAPauseTakesTheTrafficBeforeAnythingElse(t *testing.T) {
 	want(t, "takes the message's place", answer.Replace != nil, true)
 }
 
+// A person who steers while a look is on its way goes before it; the look is taken again at once, so that a failure isn't
+// put off for an interval.
+func TestAFailureIsSeenAtOnceAfterAPersonSteersIntoItsLook(t *testing.T) {
+	s := newCanary(t)
+	s.world.settings.answers(onFailure(spec.OnFailurePause))
+	s.world.served = failing
+	look := s.world.measure.do
+	s.world.measure.do = func(in activities.MeasureInput) (activities.MeasureOutput, error) {
+		if len(s.world.measure.calls()) == 1 {
+			s.UpdateWorkflow(workflows.UpdateSteer, "1", (&answer{}).callbacks(), workflows.Steer{Action: "pause", Actor: ana, Reason: "storm"})
+		}
+		return look(in)
+	}
+	s.steers(15*time.Minute, "abort")
+	if _, err := s.canary(theCanary()); err != nil {
+		t.Fatal(err)
+	}
+	looks := s.world.measure.calls()
+	s.wantTime("the look after it", looks[1].Now.Sub(looks[0].Now), 0, time.Second)
+	wantAll(t, "in the ledger", s.actions(), "pause by cli:ana at 0.1", "withdraw by "+itself+" at 0")
+}
+
+// Of two answers in one moment the first one counts, and the other is told so.
+func TestOfTwoAnswersTheFirstCounts(t *testing.T) {
+	for _, order := range [][2]string{{"abort", "resume"}, {"promote", "abort"}, {"resume", "resume"}} {
+		s := newCanary(t)
+		s.world.settings.answers(onFailure(spec.OnFailureAsk))
+		s.world.served = failsUntil(25 * time.Minute)
+		first, second := s.steers(25*time.Minute, order[0]), &answer{}
+		s.after(25*time.Minute, func() {
+			s.UpdateWorkflow(workflows.UpdateSteer, "second", second.callbacks(), workflows.Steer{Action: order[1], Actor: ben, Reason: "mine"})
+		})
+		r, err := s.canary(theCanary())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want(t, "first refused", first.refusal(), nil)
+		wantError(t, second.refusal(), workflows.ErrorRefused, "refused")
+		want(t, "rolled back", r.Outcome == activities.RolledBack, order[0] == "abort")
+	}
+}
+
+// A worker of an earlier release that doesn't know of failures can't give the traffic back.
+func TestAFailureOutlivesAWorkerThatDoesntKnowOfIt(t *testing.T) {
+	s := newCanary(t)
+	s.world.settings.answers(onFailure(spec.OnFailurePause))
+	s.world.served = failing
+	do := s.world.measure.do
+	s.world.measure.do = func(in activities.MeasureInput) (activities.MeasureOutput, error) {
+		if in.State.Failed != nil {
+			in.State.Failed = nil
+			return activities.MeasureOutput{State: in.State, Action: canary.Action{Kind: canary.Hold, Weight: 0.1}}, nil
+		}
+		return do(in)
+	}
+	s.steers(2*time.Hour, "abort")
+	if _, err := s.canary(theCanary()); err != nil {
+		t.Fatal(err)
+	}
+	wantAll(t, "weights", s.weights(), 0.1, 0)
+}
+
 func TestExtendingIsBounded(t *testing.T) {
 	for _, c := range []struct {
 		name  string

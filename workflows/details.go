@@ -71,8 +71,14 @@ func renderCanary(s CanaryState) string {
 	fmt.Fprintf(&b, "### version %d at %.4g %% against %d\n\n", s.Version, 100*s.Weight, s.Champion)
 	fmt.Fprintf(&b, "Step %d of %d, deadline %s, lease until %s.\n\n", s.State.Step+1, len(s.State.Config.Steps),
 		s.State.Deadline.UTC().Format("2006-01-02 15:04:05"), s.Lease.UTC().Format("15:04:05"))
-	if s.State.Over() {
+	switch f := s.State.Failed; {
+	case s.State.Over():
 		fmt.Fprintf(&b, "**%s**: %s\n\n", s.State.Outcome, escape(s.State.Reason))
+	case f != nil:
+		fmt.Fprintf(&b, "**Failed, waits for a person** until %s: resume, promote or abort. %s\n\n",
+			s.State.EndsBy().UTC().Format("2006-01-02 15:04:05"), escape(f.Reason))
+	case s.State.Paused:
+		fmt.Fprintf(&b, "**Paused** by %s: %s\n\n", escape(s.State.By), escape(s.State.Reason))
 	}
 	last := s.State.Verdicts[max(0, len(s.State.Verdicts)-10):]
 	if len(last) > 0 {

@@ -136,19 +136,18 @@ func scenarios() []scenario {
 			},
 		},
 		{
-			name: "steered", outcome: activities.Promoted, files: []string{"steered.canary", "steered.lifecycle"},
+			// steered.canary is kept from before what people do had entries in the ledger.
+			name: "steered", outcome: activities.Promoted, files: []string{"steered.canary-ledger", "steered.lifecycle"},
 			drive: func(r *recorder) {
 				r.lands()
 				r.approves(1)
 				r.exposes()
-				for _, action := range []string{"pause", "resume", "promote"} {
-					steer := workflows.Steer{Action: action, Actor: ana, Via: "cli", Reason: "seen enough"}
-					r.must(action, r.update(r.canary(), workflows.UpdateSteer, steer))
-				}
-				r.write(r.canary(), "", "steered.canary")
+				r.steers("pause", "resume", "extend", "promote")
+				r.write(r.canary(), "", "steered.canary-ledger")
 				r.write(r.lifecycle(1), "", "steered.lifecycle")
 			},
 		},
+		failedScenario("paused", spec.OnFailurePause), failedScenario("asked", spec.OnFailureAsk), unansweredScenario(), labelledScenario(),
 		{
 			name: "void", outcome: activities.TimedOut, files: []string{"void.lifecycle"},
 			given: func(r *recorder) {
@@ -184,6 +183,79 @@ func scenarios() []scenario {
 			},
 		},
 		modelScenario(), adoptedScenario(), monitorScenario(), blindScenario(),
+	}
+}
+
+// failedScenario is a canary that fails, waits for a person, and is promoted after another trial.
+func failedScenario(name, onFailure string) scenario {
+	return scenario{
+		name: name, outcome: activities.Promoted, files: []string{name + ".canary"},
+		given: func(r *recorder) {
+			settings := brief()
+			settings.Canary.OnFailure, settings.Canary.AnswerWithin = onFailure, spec.Duration(time.Minute)
+			r.world.settings.answers(settings)
+			r.world.served = failing
+		},
+		drive: func(r *recorder) {
+			r.lands()
+			r.approves(1)
+			until(r, r.canary(), "failed", func(s workflows.CanaryState) bool { return s.State.Failed != nil })
+			r.world.heals(healthy)
+			r.steers("resume")
+			r.write(r.canary(), "", name+".canary")
+			r.ended(r.lifecycle(1), "")
+		},
+	}
+}
+
+// unansweredScenario is a canary that asks, and nobody answers.
+func unansweredScenario() scenario {
+	return scenario{
+		name: "unanswered", outcome: activities.RolledBack, files: []string{"unanswered.canary"},
+		given: func(r *recorder) {
+			settings := brief()
+			settings.Canary.OnFailure, settings.Canary.AnswerWithin = spec.OnFailureAsk, spec.Duration(3*time.Second)
+			r.world.settings.answers(settings)
+			r.world.served = failing
+		},
+		drive: func(r *recorder) {
+			r.lands()
+			r.approves(1)
+			r.exposes()
+			r.write(r.canary(), "", "unanswered.canary")
+			r.ended(r.lifecycle(1), "")
+		},
+	}
+}
+
+// labelledScenario is a canary that reads labels beside its looks.
+func labelledScenario() scenario {
+	return scenario{
+		name: "labelled", outcome: activities.Promoted, files: []string{"labelled.canary"},
+		given: func(r *recorder) {
+			settings := brief()
+			settings.Canary.Quality = &spec.CanaryQuality{Metric: "accuracy", MaxLoss: 0.02, MinRows: 100}
+			r.world.settings.answers(settings)
+		},
+		drive: func(r *recorder) {
+			r.lands()
+			r.approves(1)
+			r.exposes()
+			r.write(r.canary(), "", "labelled.canary")
+			r.ended(r.lifecycle(1), "")
+		},
+	}
+}
+
+// steers sends what a person does to the canary, one after the other.
+func (r *recorder) steers(actions ...string) {
+	r.t.Helper()
+	for _, action := range actions {
+		steer := workflows.Steer{Action: action, Actor: ana, Via: "cli", Reason: "seen enough"}
+		if action == "extend" {
+			steer.Deadline = time.Minute
+		}
+		r.must(action, r.update(r.canary(), workflows.UpdateSteer, steer))
 	}
 }
 

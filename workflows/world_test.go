@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -112,6 +113,7 @@ type world struct {
 	epoch    int64
 	rounds   int
 	served   func(in activities.MeasureInput) canary.Measurement
+	healed   atomic.Pointer[func(in activities.MeasureInput) canary.Measurement] // takes the place of served, at any time
 
 	plan     fake[activities.PlanInput, activities.PlanOutput]
 	settings fake[activities.SettingsInput, activities.RunSettings]
@@ -146,6 +148,11 @@ func newWorld() *world {
 	w := &world{champion: 1, epoch: 3, served: healthy}
 	w.wire(nowhere{})
 	return w
+}
+
+// heals changes what is served while workers run.
+func (w *world) heals(served func(activities.MeasureInput) canary.Measurement) {
+	w.healed.Store(&served)
 }
 
 // nowhere takes registrations and forgets them: a world that is wired to it has its defaults.
@@ -195,7 +202,11 @@ func (w *world) wire(r worker.ActivityRegistry) {
 		return activities.ConfirmOutput{Confirmed: true, Gateways: 2}, nil
 	})
 	wire(r, measurer.Measure, &w.measure, func(in activities.MeasureInput) (activities.MeasureOutput, error) {
-		m := w.served(in)
+		served := w.served
+		if healed := w.healed.Load(); healed != nil {
+			served = *healed
+		}
+		m := served(in)
 		s, a, j := canary.Decide(in.State, m, in.Now)
 		return activities.MeasureOutput{State: s, Action: a, Judgement: j, Arms: m.Arms()}, nil
 	})
