@@ -192,6 +192,20 @@ func (w *session) heartbeat(id string, seq int64) {
 	}))
 }
 
+func TestStatusSaysWhichGatewayCantServeTheChampion(t *testing.T) {
+	w := newSession(t)
+	w.champion("churn", 1)
+	require.NoError(t, registry.PutHeartbeat(t.Context(), w.bucket, registry.Heartbeat{ID: "g1", Time: t0, ExpiresAt: t0.Add(time.Minute),
+		Models: map[string]registry.Serve{"churn": {Problem: "champion: load churn version 1: no gateway can load it"}}}))
+	require.NoError(t, registry.PutHeartbeat(t.Context(), w.bucket, registry.Heartbeat{ID: "gone", Time: t0, ExpiresAt: t0.Add(-time.Minute),
+		Models: map[string]registry.Serve{"churn": {Problem: "an old one"}}}))
+	w.heartbeat("g2", 3)
+	require.Equal(t, exitOK, w.starter("status", "churn"))
+	require.Contains(t, w.transcript.String(), "gateway g1: champion: load churn version 1: no gateway can load it\n")
+	require.NotContains(t, w.transcript.String(), "an old one")
+	require.NotContains(t, w.transcript.String(), "g2")
+}
+
 func TestSessionOfACanary(t *testing.T) {
 	w := newSession(t)
 	w.waiting(nil)

@@ -3,9 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/leanloop/leanloop/internal/registry"
 )
 
 // statusOptions are starter status's.
@@ -31,7 +35,9 @@ func newStatus(a *app, run func(context.Context, *statusOptions) error) *cobra.C
 // modelStatus is a model with its open or last run.
 type modelStatus struct {
 	modelView
-	Run *runView `json:"run,omitempty"`
+	// Unserved are the live gateways that don't serve what the ledger asks for, with their reasons.
+	Unserved map[string]string `json:"gateway_problems,omitempty"`
+	Run      *runView          `json:"run,omitempty"`
 }
 
 func runStatus(ctx context.Context, o *statusOptions) error {
@@ -72,6 +78,9 @@ func (a *app) modelStatus(ctx context.Context, model string) (modelStatus, error
 	if down != nil {
 		s.Problem = down.Error()
 	}
+	if s.Unserved, err = a.unserved(ctx, model); err != nil {
+		return s, err
+	}
 	ref, ok := parseRun(s.Open)
 	if !ok {
 		if ref, err = a.lastRun(ctx, model); err != nil || ref.number == 0 {
@@ -84,6 +93,25 @@ func (a *app) modelStatus(ctx context.Context, model string) (modelStatus, error
 	}
 	s.Run = &run
 	return s, nil
+}
+
+// unserved reads from heartbeats which gateways can't serve a model as the ledger asks, and why.
+func (a *app) unserved(ctx context.Context, model string) (map[string]string, error) {
+	store, err := a.store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	beats, err := registry.Heartbeats(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for _, h := range registry.Live(beats, a.now()) {
+		if problem := h.Models[model].Problem; problem != "" {
+			out[h.ID] = problem
+		}
+	}
+	return out, nil
 }
 
 func modelStatusTable(p *page, s modelStatus) {
@@ -110,6 +138,9 @@ func modelStatusTable(p *page, s modelStatus) {
 	}
 	if s.Note != "" {
 		p.line("note       %s", clip(s.Note, 200))
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.Unserved)) {
+		p.line("%s %s: %s", p.style.paint(toneWarn, "gateway"), id, clip(s.Unserved[id], 500))
 	}
 	if s.Problem != "" {
 		p.line("%s %s", p.style.paint(toneWarn, "not known just now:"), clip(s.Problem, 300))

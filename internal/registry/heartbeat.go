@@ -50,6 +50,7 @@ type Serve struct {
 	Challenger int     `json:"challenger"`
 	Weight     float64 `json:"weight"`
 	Override   bool    `json:"override,omitempty"` // it serves by a rollback of its own that the ledger does not have yet
+	Problem    string  `json:"problem,omitempty"`  // why it doesn't serve what the ledger asks for, shortened
 }
 
 // PutHeartbeat replaces a gateway's heartbeat.

@@ -16,8 +16,12 @@ func (s *Server) heartbeat(ctx context.Context, ttl time.Duration) error {
 		ID: s.cfg.ID, Address: s.cfg.Address, Admin: s.cfg.AdminAddress, Time: now, ExpiresAt: now.Add(ttl), Only: s.cfg.Models,
 		Models: map[string]registry.Serve{},
 	}
+	problems := map[string]string{}
+	for _, f := range s.all() {
+		problems[f.model] = f.troubles.of("champion", "challenger", "spec")
+	}
 	for model, r := range s.table.Load().routes {
-		served := registry.Serve{Seq: r.seq, Epoch: r.epoch, Override: r.override != nil}
+		served := registry.Serve{Seq: r.seq, Epoch: r.epoch, Override: r.override != nil, Problem: problems[model]}
 		if r.champion != nil {
 			served.Champion = r.champion.number
 		}

@@ -1,6 +1,7 @@
 package serving_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/inference/remote"
+	"github.com/leanloop/leanloop/internal/registry"
 	"github.com/leanloop/leanloop/internal/serving"
 	"github.com/leanloop/leanloop/internal/spec"
 )
@@ -127,8 +129,29 @@ func TestAChampionThatIsScoredElsewhereHasItsTime(t *testing.T) {
 	require.Contains(t, a.raw, "scoring_failed")
 }
 
-func TestAVersionThatCantBeLoadedHereSaysWhy(t *testing.T) {
-	w := newWorld(t)
-	w.promote(w.registerFiles(asRemote(t, flights(0), "http://triton:8000", "")))
-	require.ErrorContains(t, w.server.Sync(t.Context()), "--remote-hosts")
+func TestAVersionThatCantBeLoadedHereSaysWhyInTheHeartbeat(t *testing.T) {
+	byFile := asRemote(t, flights(0), "http://triton:8000", "")
+	byFile[inference.SignatureFile] = bytes.Replace(byFile[inference.SignatureFile], []byte(`"remote"`), []byte(`"command"`), 1)
+	byFile[inference.CommandFile] = []byte(`{}`)
+	for says, files := range map[string]map[string][]byte{
+		"--remote-hosts": asRemote(t, flights(0), "http://triton:8000", ""), "no gateway can load it": byFile,
+	} {
+		w := newWorld(t)
+		w.promote(w.registerFiles(files))
+		require.ErrorContains(t, w.server.Sync(t.Context()), says)
+		beats, err := registry.Heartbeats(t.Context(), w.store)
+		require.NoError(t, err)
+		problem := beats[0].Models[modelName].Problem
+		require.Contains(t, problem, "champion: load flight-delay version 1")
+		require.Contains(t, problem, says)
+		require.Zero(t, beats[0].Models[modelName].Champion)
+
+		next := w.register(flights(0))
+		w.canary(next, 0, time.Minute)
+		w.promote(next)
+		w.sync()
+		beats, err = registry.Heartbeats(t.Context(), w.store)
+		require.NoError(t, err)
+		require.Empty(t, beats[0].Models[modelName].Problem, "it is over")
+	}
 }

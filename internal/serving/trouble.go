@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -85,4 +86,23 @@ func (t *troubles) current() []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// maxProblem bounds what a heartbeat says of a model, in bytes.
+const maxProblem = 500
+
+// of tells the first of the named troubles that there is; "": none.
+func (t *troubles) of(names ...string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, name := range names {
+		if have := t.now[name]; have != nil {
+			text := strings.ToValidUTF8(name+": "+have.text, "\uFFFD")
+			if len(text) > maxProblem {
+				text = strings.ToValidUTF8(text[:maxProblem], "") + "..."
+			}
+			return text
+		}
+	}
+	return ""
 }
