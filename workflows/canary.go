@@ -143,10 +143,21 @@ func (c *canaryRun) look(ctx workflow.Context) error {
 	return nil
 }
 
-// lost says that an activity found no worker or no answer in time, which says nothing about the canary.
+// outlivesRetries marks the code that goes on after retries whose time is over. Canaries of before ended by it.
+const outlivesRetries = "canary-outlives-retries"
+
+// lost says that an activity found no worker or no answer in time, which says nothing about the canary. Retries that
+// meet the end of their time give the last attempt's error: a time-out, or what the store said. An error that may be
+// retried comes for no other reason.
 func lost(ctx workflow.Context, err error) bool {
-	_, timeout := errors.AsType[*temporal.TimeoutError](err)
-	return timeout && ctx.Err() == nil
+	if ctx.Err() != nil {
+		return false
+	}
+	if _, timeout := errors.AsType[*temporal.TimeoutError](err); timeout {
+		return true
+	}
+	said, ok := errors.AsType[*temporal.ApplicationError](err)
+	return ok && !said.NonRetryable() && workflow.GetVersion(ctx, outlivesRetries, workflow.DefaultVersion, 1) != workflow.DefaultVersion
 }
 
 // drained takes every signal that is buffered and says whether nothing a person sent is left to be looked at.

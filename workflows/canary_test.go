@@ -300,18 +300,30 @@ func TestARefusedWeightEndsTheCanary(t *testing.T) {
 // A store that is away for longer than a lease has ended the traffic by it; the canary goes on when it is back, under
 // the same key, since an attempt that timed out may have been written.
 func TestAStoreThatIsAwayBeyondTheLeaseDoesntEndTheCanary(t *testing.T) {
-	s := newCanary(t)
-	s.world.set.fails(2, errLate)
-	r, err := s.canary(theCanary())
-	if err != nil {
-		t.Fatal(err)
+	for name, c := range map[string]struct {
+		err   error
+		times int
+	}{
+		"attempts that hang":        {errLate, 2},
+		"attempts that are refused": {errAway, 40}, // every 30 s at the end, in a lease of 10 min 15 s
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newCanary(t)
+			s.world.set.fails(c.times, c.err)
+			r, err := s.canary(theCanary())
+			if err != nil {
+				t.Fatal(err)
+			}
+			want(t, "outcome", r.Outcome, activities.Promoted)
+			calls := s.world.set.calls()
+			first, written, next := calls[0], calls[c.times], calls[c.times+1]
+			want(t, "key in the end", written.Key, first.Key)
+			want(t, "start", written.Start, true)
+			want(t, "a lease of its own", written.Lease.After(first.Lease), c.err == errAway) // the others took no time here
+			want(t, "key after it", next.Key == written.Key, false)
+		})
 	}
-	want(t, "outcome", r.Outcome, activities.Promoted)
-	calls := s.world.set.calls()
-	written := calls[2]
-	want(t, "key in the end", written.Key, calls[0].Key)
-	want(t, "start", written.Start, true)
-	want(t, "key after it", calls[3].Key == written.Key, false)
 }
 
 func TestCanaryContinuesAsNew(t *testing.T) {

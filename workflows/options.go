@@ -103,10 +103,10 @@ func readingLabels() workflow.ActivityOptions {
 	return o
 }
 
-// confirming waits for gateways.
+// confirming waits for gateways, with heartbeats: a worker that is gone meanwhile is noticed before the time is over.
 func confirming(within time.Duration) workflow.ActivityOptions {
 	o := quick()
-	o.StartToCloseTimeout = within + 15*time.Second
+	o.StartToCloseTimeout, o.HeartbeatTimeout = within+15*time.Second, 10*time.Second
 	o.ScheduleToCloseTimeout = 2*within + time.Minute
 	o.WaitForCancellation = false
 	return o
