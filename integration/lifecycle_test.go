@@ -69,16 +69,7 @@ func TestAFileBecomesAServedModelByTheStartersCommands(t *testing.T) {
 // here.
 func servesWhatIsRegistered(t *testing.T, m *model, version int, rows []map[string]any) {
 	t.Helper()
-	v, ok := m.head(t).Version(version)
-	require.True(t, ok)
-	files := map[string][]byte{}
-	for _, name := range []string{inference.ModelFile, inference.SignatureFile} {
-		raw, err := registry.ReadArtifactFile(t.Context(), m.Store, m.name, v.Artifact, name, 16<<20)
-		require.NoError(t, err)
-		files[name] = raw
-	}
-	artifact, err := inference.Load(files, inference.DefaultLimits())
-	require.NoError(t, err)
+	artifact := m.artifact(t, m.head(t), version)
 	x, scores := make([]float64, len(artifact.Signature.Inputs)), make([]float64, artifact.Signature.Outputs())
 	ids := map[string]bool{}
 	for _, features := range rows {
@@ -99,6 +90,22 @@ func servesWhatIsRegistered(t *testing.T, m *model, version int, rows []map[stri
 		ids[p.ID] = true
 	}
 	require.Len(t, ids, len(rows), "each prediction has an id of its own")
+}
+
+// artifact is the model of a version, read from the bucket.
+func (m *model) artifact(t *testing.T, head registry.State, version int) *inference.Model {
+	t.Helper()
+	v, ok := head.Version(version)
+	require.True(t, ok)
+	files := map[string][]byte{}
+	for _, name := range []string{inference.ModelFile, inference.SignatureFile} {
+		raw, err := registry.ReadArtifactFile(t.Context(), m.Store, m.name, v.Artifact, name, 16<<20)
+		require.NoError(t, err)
+		files[name] = raw
+	}
+	artifact, err := inference.Load(files, inference.DefaultLimits())
+	require.NoError(t, err)
+	return artifact
 }
 
 // history holds `starter history` to these kinds of entries, in order.

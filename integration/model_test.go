@@ -225,16 +225,21 @@ func (m *model) exposed(t *testing.T) serving.RouteStatus {
 // route is how the gateway routes the model now.
 func (m *model) route(t *testing.T) (serving.RouteStatus, error) {
 	t.Helper()
+	return routeOf(t.Context(), m.Admin, m.name)
+}
+
+// routeOf is how the gateway of an admin listener routes a model now.
+func routeOf(ctx context.Context, admin, model string) (serving.RouteStatus, error) {
 	var out struct{ Models []serving.RouteStatus }
-	if err := fetch(t.Context(), http.MethodGet, m.Admin+"/routes", nil, &out); err != nil {
+	if err := fetch(ctx, http.MethodGet, admin+"/routes", nil, &out); err != nil {
 		return serving.RouteStatus{}, err
 	}
 	for _, r := range out.Models {
-		if r.Model == m.name {
+		if r.Model == model {
 			return r, nil
 		}
 	}
-	return serving.RouteStatus{}, fmt.Errorf("the gateway knows no model %s", m.name)
+	return serving.RouteStatus{}, fmt.Errorf("the gateway knows no model %s", model)
 }
 
 // prediction is the gateway's answer to one row.

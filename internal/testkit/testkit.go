@@ -56,6 +56,7 @@ type Stack struct {
 
 	servers devstack.Addresses
 	config  string // folder of the user's configuration, so that the real one is left alone
+	token   string // the gateways' admin token; "": they have none
 
 	mu    sync.Mutex
 	names map[string]int
@@ -224,5 +225,9 @@ func (s *Stack) Name(name string) string {
 
 // Environment is what a program needs to find the stack, and nothing else but what every program has.
 func (s *Stack) Environment() []string {
-	return append(os.Environ(), append(local.Environment(s.servers, local.Bucket), "XDG_CONFIG_HOME="+s.config)...)
+	env := append(os.Environ(), append(local.Environment(s.servers, local.Bucket), "XDG_CONFIG_HOME="+s.config)...)
+	if s.token != "" {
+		env = append(env, "LEANLOOP_ADMIN_TOKEN="+s.token)
+	}
+	return env
 }
