@@ -26,6 +26,7 @@ const (
 	ErrorPreempted    = "Preempted"    // the machine was taken away
 	ErrorNoSlot       = "NoSlot"       // the worker had no slot left for it: it goes to another, or waits
 	ErrorMessage      = "Message"      // a provider won't take this message
+	ErrorTarget       = "Target"       // the program of serving.command refuses
 )
 
 // permanent marks an error that no retry can help. One that was marked keeps its kind.

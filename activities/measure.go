@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/leanloop/leanloop/internal/canary"
+	"github.com/leanloop/leanloop/internal/spec"
+	"github.com/leanloop/leanloop/internal/target"
 	"github.com/leanloop/leanloop/internal/timeseries"
 )
 
@@ -21,6 +23,10 @@ type MeasureInput struct {
 	Spec     string       `json:"spec"`
 	State    canary.State `json:"state"`
 	Now      time.Time    `json:"now"` // the window is the state's, up to a moment before
+
+	// Of a target that a program drives: its own names of versions, and why it may not serve by the weights that were set.
+	IDs         map[int]string `json:"ids,omitempty"`
+	Unconfirmed string         `json:"unconfirmed,omitempty"`
 }
 
 // MeasureOutput is the state after it and what to do.
@@ -34,14 +40,74 @@ type MeasureOutput struct {
 // Measurer judges a canary by what gateways measured.
 type Measurer struct {
 	Metrics timeseries.Reader // nil: none is configured
+	// Lake and Targets are for what gateways don't serve: the run's spec, and the store that it names; nil: there is none.
+	Lake    *Lake
+	Targets func(spec.ServingMetrics) (timeseries.Instant, error)
 }
 
 // Measure reads what both arms served in this step and takes one look. A store that can't be read makes the look
 // inconclusive; it is no error, since the canary's deadline must not wait for it.
 func (m *Measurer) Measure(ctx context.Context, in MeasureInput) (MeasureOutput, error) {
-	measured := m.window(ctx, in)
+	measured, err := m.measured(ctx, in)
+	if err != nil {
+		return MeasureOutput{}, err
+	}
 	state, action, judgement := canary.Decide(in.State, measured, in.Now)
+	if in.Unconfirmed != "" && judgement.Verdict != canary.Fail {
+		// Numbers of other weights may tell that a challenger fails, and never that it may go on.
+		measured.Stale, measured.Problem = true, in.Unconfirmed
+		state, action, judgement = canary.Decide(in.State, measured, in.Now)
+	}
 	return MeasureOutput{State: state, Action: action, Judgement: judgement, Arms: measured.Arms()}, nil
+}
+
+// measured asks who knows what was served: the store that gateways write to, or the one that a command target's spec names.
+func (m *Measurer) measured(ctx context.Context, in MeasureInput) (canary.Measurement, error) {
+	if m.Lake == nil || in.Spec == "" {
+		return m.window(ctx, in), nil
+	}
+	s, err := m.Lake.Spec(ctx, in.Model, in.Spec)
+	if err != nil {
+		return canary.Measurement{}, err
+	}
+	if !s.Serving.Driven() {
+		return m.window(ctx, in), nil
+	}
+	return m.target(ctx, in, s.Serving.Metrics), nil
+}
+
+// target measures what a target served.
+func (m *Measurer) target(ctx context.Context, in MeasureInput, queries *spec.ServingMetrics) canary.Measurement {
+	from, to := in.State.Window(in.Now)
+	out := canary.Measurement{From: from, To: to}
+	stale := func(format string, args ...any) canary.Measurement {
+		out.Stale, out.Problem = true, clip(fmt.Sprintf(format, args...), maxText)
+		return out
+	}
+	if queries == nil || m.Targets == nil {
+		return stale("nothing measures what the target serves (serving.metrics)")
+	}
+	end := to.Add(-flushLag)
+	if !end.After(from) {
+		return stale("the step has only begun")
+	}
+	store, err := m.Targets(*queries)
+	if err != nil {
+		return stale("metrics store: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	champion, challenger, err := target.Arms(ctx, store, *queries, target.Measured{
+		Champion: in.Champion, Challenger: in.Version, Weight: in.State.Weight(), IDs: in.IDs, From: from, Until: end,
+	})
+	if err != nil {
+		return stale("metrics store: %v", err)
+	}
+	out.Champion, out.Challenger = champion, challenger
+	if champion.Requests+challenger.Requests == 0 {
+		return stale("no request was measured in this step")
+	}
+	return out
 }
 
 func (m *Measurer) window(ctx context.Context, in MeasureInput) canary.Measurement {

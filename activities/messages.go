@@ -25,6 +25,7 @@ const (
 	MessageCanary   = "canary"   // a canary failed, and waits for people
 	MessageAnswered = "answered" // takes the place of MessageCanary
 	MessageNoWorker = "noworker" // a training waits, and no live worker can run it
+	MessageRepaired = "repaired" // a target served otherwise than decided, and was set right
 )
 
 // MessageInput is what a message is about; its words are made here, so that they may change at any time.
@@ -143,6 +144,8 @@ func (m *Messenger) word(in MessageInput) notify.Message {
 		msg.Severity, msg.Title = notify.Warning, in.Model+": a landed file was refused"
 	case MessageNoWorker:
 		msg.Severity, msg.Title = notify.Warning, in.Model+": no worker can train it"
+	case MessageRepaired:
+		m.wordTarget(&msg, in)
 	case MessageAlert:
 		m.wordAlert(&msg, in)
 	case MessageCalm:
@@ -179,6 +182,9 @@ func (m *Messenger) wordAlert(msg *notify.Message, in MessageInput) {
 	case TriggerQuality:
 		msg.Title = in.Model + ": the champion does worse than it did"
 		lines = append(lines, "what to do now: "+QualityAdvice(in.Model))
+	case MonitorTarget:
+		m.wordTarget(msg, in)
+		return
 	}
 	msg.Text = strings.Join(lines, "\n")
 	m.linkMonitor(msg, in)
@@ -187,8 +193,11 @@ func (m *Messenger) wordAlert(msg *notify.Message, in MessageInput) {
 // wordCalm says that nothing is left to do.
 func (m *Messenger) wordCalm(msg *notify.Message, in MessageInput) {
 	msg.Severity, msg.Title = notify.Success, in.Model+": production is again within the limits of the champion"
-	if in.Monitor == TriggerQuality {
+	switch in.Monitor {
+	case TriggerQuality:
 		msg.Title = in.Model + ": the champion does as well again as it must"
+	case MonitorTarget:
+		msg.Title = in.Model + ": its target serves again what was decided"
 	}
 	if in.Page != "" {
 		msg.Text += "\nreport: " + in.Page

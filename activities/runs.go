@@ -41,6 +41,8 @@ type RunSettings struct {
 	Canary       spec.Canary   `json:"canary"`
 	// Placement is where training runs; nil in runs from before there was a choice.
 	Placement *Placement `json:"placement,omitempty"`
+	// VerbTimeout is that of the program which drives what serves; 0: gateways serve.
+	VerbTimeout time.Duration `json:"verb_timeout,omitempty"`
 }
 
 // Placement is which workers may train, and whose turn it is.
@@ -49,16 +51,23 @@ type Placement struct {
 	Priority  int            `json:"priority"` // 1, the first, to 5
 }
 
+// Driven reports whether a program drives what serves.
+func (s RunSettings) Driven() bool { return s.VerbTimeout > 0 }
+
 // Settings reads them.
 func (r *Runs) Settings(ctx context.Context, in SettingsInput) (RunSettings, error) {
 	m, err := r.Lake.Spec(ctx, in.Model, in.Spec)
 	if err != nil {
 		return RunSettings{}, err
 	}
-	return RunSettings{
+	out := RunSettings{
 		Retries: m.Train.Retries, TrainTimeout: trainLimit(m) + m.Predict.Timeout.D(), Approval: m.Approval, Canary: m.Canary,
 		Placement: &Placement{Resources: m.Train.Resources, Priority: cmp.Or(m.Train.Priority, spec.DefaultPriority)},
-	}, nil
+	}
+	if m.Serving.Driven() {
+		out.VerbTimeout = m.Serving.Timeout.D()
+	}
+	return out, nil
 }
 
 // trainLimit is how long one attempt may take: the spec's timeout, or as long as its budget for a run lasts.

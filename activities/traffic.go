@@ -52,11 +52,14 @@ type RollbackInput struct {
 	Reason    string `json:"reason"`
 }
 
-// ConfirmInput waits until every live gateway serves by entry Seq or a later one.
+// ConfirmInput waits until every live gateway serves by entry Seq or a later one. Where a program drives what serves, by
+// Spec, it is brought there.
 type ConfirmInput struct {
 	Model  string        `json:"model"`
 	Seq    int64         `json:"seq"`
 	Within time.Duration `json:"within"`
+	Spec   string        `json:"spec,omitempty"`   // "": gateways
+	Insist bool          `json:"insist,omitempty"` // a program that refuses is asked again until the time is over
 }
 
 // ConfirmOutput says who does.
@@ -64,14 +67,19 @@ type ConfirmOutput struct {
 	Confirmed bool     `json:"confirmed"`
 	Gateways  int      `json:"gateways"`
 	Missing   []string `json:"missing,omitempty"`
+
+	Target  *TargetView `json:"target,omitempty"`  // where a program drives what serves
+	Refused bool        `json:"refused,omitempty"` // by it: asking again can't help
 }
 
 // rollbackLooks bounds how often a rollback looks again within one attempt after somebody else moved the ledger.
 const rollbackLooks = 5
 
-// Traffic decides which version serves, by entries in the ledger that every gateway follows.
+// Traffic decides which version serves, by entries in the ledger that every gateway follows, and that Confirm brings about
+// where something else serves.
 type Traffic struct {
-	Lake *Lake
+	Lake   *Lake
+	Driver *Driver
 }
 
 // Set gives the challenger its weight until the lease, and renews it.
@@ -152,8 +160,18 @@ func (t *Traffic) do(ctx context.Context, model string, c registry.Command) (Led
 }
 
 // Confirm waits until every gateway with an unexpired heartbeat serves by the entry, or the time is over. No gateway at
-// all confirms nothing and is no error: a model may be promoted before anything serves it.
+// all confirms nothing and is no error: a model may be promoted before anything serves it. Where a program drives what
+// serves, it is run until the target reads back what the ledger says.
 func (t *Traffic) Confirm(ctx context.Context, in ConfirmInput) (ConfirmOutput, error) {
+	if in.Spec != "" {
+		m, err := t.Lake.Spec(ctx, in.Model, in.Spec)
+		if err != nil {
+			return ConfirmOutput{}, err
+		}
+		if m.Serving.Driven() {
+			return t.drive(ctx, in, m)
+		}
+	}
 	deadline := time.NewTimer(in.Within)
 	defer deadline.Stop()
 	tick := time.NewTicker(250 * time.Millisecond)

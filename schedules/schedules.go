@@ -41,21 +41,24 @@ const (
 	// cronCatchUp is how late a cron line still counts after an outage. Several missed ones are one run: the model's
 	// entity coalesces triggers.
 	cronCatchUp = 24 * time.Hour
+	// targetEvery is how often a target is compared with its ledger.
+	targetEvery = time.Minute
 	// leastCatchUp is the least that the server takes.
 	leastCatchUp = 10 * time.Second
 )
 
 // IDs are the schedules that a model may have, whether its spec asks for them or not.
 func IDs(model string) []string {
-	return []string{driftID(model), qualityID(model), retrainID(model)}
+	return []string{driftID(model), qualityID(model), retrainID(model), targetID(model)}
 }
 
 func driftID(model string) string   { return "drift/" + model }
 func qualityID(model string) string { return "quality/" + model }
 func retrainID(model string) string { return "retrain/" + model }
+func targetID(model string) string  { return "target/" + model }
 
 // Desired is what the spec asks for, in the order of IDs: a drift check and a quality check where they have an
-// interval, and a retrain check where retrain.on names cron.
+// interval, a retrain check where retrain.on names cron, and a check of what a program drives where gateways don't serve.
 func Desired(m *spec.Model) []Schedule {
 	var out []Schedule
 	if every := m.Monitor.Drift.Every; every > 0 {
@@ -67,6 +70,11 @@ func Desired(m *spec.Model) []Schedule {
 	if m.Retrain.Cron != "" && slices.Contains(m.Retrain.On, "cron") {
 		s := base(m, retrainID(m.Metadata.Name), workflows.TypeRetrainCheck)
 		s.Cron, s.Jitter, s.CatchUp = m.Retrain.Cron, spec.Duration(cronJitter), spec.Duration(cronCatchUp)
+		out = append(out, s)
+	}
+	if m.Serving.Driven() {
+		s := interval(m, targetID(m.Metadata.Name), workflows.TypeTargetCheck, spec.Duration(targetEvery))
+		s.PauseOnErr = false // nothing else ends a challenger's traffic there
 		out = append(out, s)
 	}
 	return out

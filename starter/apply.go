@@ -29,7 +29,7 @@ func newApply(a *app, run func(context.Context, *applyOptions) error) *cobra.Com
 	cmd := &cobra.Command{
 		Use: "apply -f model.yaml", Short: "Make a spec the current one, with its code and its schedules", Args: cobra.NoArgs,
 		Long: `Store the spec under its digest and enter it in the model's ledger, pack and store the folder beside it where
-train.command is used, keep the model's workflow running, and make its schedules what the spec asks for.
+train.command or serving.command is used, keep the model's workflow running, and make its schedules what the spec asks for.
 Applying the same again changes nothing. Runs that are open keep the spec they were started with.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.file == "" {
@@ -74,9 +74,9 @@ func runApply(ctx context.Context, o *applyOptions) error {
 	return o.print(out, func(p *page) { appliedTable(p, out) })
 }
 
-// loadSpec reads a spec, and packs the folder beside it where the model's own program trains.
+// loadSpec reads a spec, and packs the folder beside it where a program of the model's own runs.
 func loadSpec(file string) (m *spec.Model, code []byte, err error) {
-	if m, err = spec.Load(file); err != nil || len(m.Train.Command) == 0 {
+	if m, err = spec.Load(file); err != nil || !m.RunsCode() {
 		return m, nil, err
 	}
 	code, m.Train.Code, err = training.Pack(filepath.Dir(file))

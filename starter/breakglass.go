@@ -48,6 +48,9 @@ func (o *rollbackOptions) breakTheGlass(ctx context.Context, actor string) error
 	if err := registry.CheckName("model", o.model); err != nil {
 		return usagef("%w", err)
 	}
+	if err := o.refuseGlass(ctx); err != nil {
+		return err
+	}
 	token, err := o.adminToken()
 	if err != nil {
 		return err

@@ -25,6 +25,7 @@ type engine interface {
 	runner
 	decider
 	observer
+	targeter
 }
 
 // runner starts things.

@@ -175,6 +175,7 @@ type fakeEngine struct {
 	submit func(model string, t activities.Trigger) (workflows.Submitted, error)
 	decide func(lifecycle string, d approval.Decision) (approval.Status, error)
 	steer  func(model string, s workflows.Steer) (canary.State, error)
+	target func(model string, readOnly bool) (activities.TargetCheck, error)
 
 	started   []string
 	triggers  []activities.Trigger
@@ -227,6 +228,10 @@ func (f *fakeEngine) Steer(_ context.Context, model string, s workflows.Steer) (
 func (f *fakeEngine) Stop(_ context.Context, _ string, s workflows.Stop) error {
 	f.stops = append(f.stops, s)
 	return nil
+}
+
+func (f *fakeEngine) Target(_ context.Context, model string, readOnly bool, _ time.Duration) (activities.TargetCheck, error) {
+	return f.target(model, readOnly)
 }
 
 func (f *fakeEngine) Model(_ context.Context, model string) (workflows.ModelState, error) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/leanloop/leanloop/activities"
 	"github.com/leanloop/leanloop/internal/registry"
 )
 
@@ -31,7 +32,8 @@ func newRollback(a *app, run func(context.Context, *rollbackOptions) error) *cob
 	cmd := &cobra.Command{
 		Use: "rollback MODEL [--to VERSION] --reason TEXT", Short: "Take a challenger, or the champion, out of traffic", Args: cobra.ExactArgs(1),
 		Long: `While a canary runs: abort it, all traffic goes back to the champion. Else, or with --to: make a former champion the
-champion again (without --to the one before). Then wait until every live gateway serves so.
+champion again (without --to the one before). Then wait until every live gateway serves so,
+or the target of serving.command.
 It needs S3 alone: where Temporal doesn't answer, the ledger is written directly, and a canary that still runs ends by
 itself when it finds that the ledger moved.
 
@@ -77,6 +79,8 @@ type rolledBack struct {
 	Gateways   int      `json:"gateways"` // live ones
 	Confirmed  bool     `json:"confirmed"`
 	Missing    []string `json:"missing,omitempty"` // live gateways that don't serve so yet
+
+	Target *activities.TargetCheck `json:"target,omitempty"` // where serving.command drives what serves
 }
 
 func runRollback(ctx context.Context, o *rollbackOptions) error {
@@ -103,7 +107,11 @@ func runRollback(ctx context.Context, o *rollbackOptions) error {
 		return err
 	}
 	out.Seq, out.Epoch, out.Champion = after.Seq, after.State.Epoch, after.State.Champion
-	if err := o.confirm(ctx, &out); err != nil {
+	confirm := o.confirm
+	if o.driven(ctx, o.model, after.State) {
+		confirm = o.followTarget
+	}
+	if err := confirm(ctx, &out); err != nil {
 		return err
 	}
 	return o.print(out, func(p *page) { rolledBackTable(p, out) })
@@ -222,6 +230,10 @@ func rolledBackTable(p *page, r rolledBack) {
 		p.line("%s: version %d is the champion again, version %d is rolled back", r.Model, r.Champion, r.From)
 	}
 	switch {
+	case r.Target != nil && r.Confirmed:
+		p.line("entry %d, read back by the target", r.Seq)
+	case r.Gateways == 0 && len(r.Missing) > 0:
+		p.line("entry %d stands; %s: %s", r.Seq, p.style.paint(toneWarn, "not confirmed yet by"), strings.Join(r.Missing, ", "))
 	case r.Gateways == 0:
 		p.line("entry %d; no gateway is alive", r.Seq)
 	case r.Confirmed:

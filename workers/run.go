@@ -151,15 +151,16 @@ func newActivities(c *config, store objectstore.Store, landing objectstore.Bucke
 	if err != nil {
 		return nil, err
 	}
+	secrets := trainerSecrets(os.LookupEnv)
 	h := &host{
 		planner:   &activities.Planner{Lake: lake},
 		ingester:  &activities.Ingester{Lake: lake, Bucket: c.Bucket},
 		snapshots: &activities.Snapshots{Lake: lake},
-		trainer:   &activities.Trainer{Lake: lake, Secrets: trainerSecrets(os.LookupEnv), Supervisor: supervisor, Grace: c.TrainGrace},
-		evaluator: &activities.Evaluator{Lake: lake, Programs: activities.Programs{Secrets: trainerSecrets(os.LookupEnv), Supervisor: supervisor}},
+		trainer:   &activities.Trainer{Lake: lake, Secrets: secrets, Supervisor: supervisor, Grace: c.TrainGrace},
+		evaluator: &activities.Evaluator{Lake: lake, Programs: activities.Programs{Secrets: secrets, Supervisor: supervisor}},
 		registrar: &activities.Registrar{Lake: lake},
-		traffic:   &activities.Traffic{Lake: lake},
-		measurer:  &activities.Measurer{},
+		traffic:   &activities.Traffic{Lake: lake, Driver: &activities.Driver{Lake: lake, Secrets: secrets, Supervisor: supervisor}},
+		measurer:  &activities.Measurer{Lake: lake, Targets: targetMetrics(secrets)},
 		monitors:  &activities.Monitors{Lake: lake, Bucket: c.Bucket},
 		messenger: &activities.Messenger{Lake: lake, Notifier: notifier, RunURL: link},
 	}

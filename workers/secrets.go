@@ -1,11 +1,15 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/leanloop/leanloop/internal/spec"
+	"github.com/leanloop/leanloop/internal/timeseries"
 )
 
-// trainerSecrets gives out what specs name under train.secrets, from the worker's environment. The worker's own settings
+// trainerSecrets gives out what specs name under train.secrets and serving.secrets, from the worker's environment. The worker's own settings
 // are in the same environment and aren't given away: who may apply a spec may not for that read the bucket's keys.
 func trainerSecrets(lookup func(string) (string, bool)) func(name string) (string, bool) {
 	own := []string{"AWS_", "INFLUX_", "LEANLOOP_", "SLACK_", "TEMPORAL_"}
@@ -14,5 +18,20 @@ func trainerSecrets(lookup func(string) (string, bool)) func(name string) (strin
 			return "", false
 		}
 		return lookup(name)
+	}
+}
+
+// targetMetrics makes what asks the Prometheus server that a spec names.
+func targetMetrics(secrets func(string) (string, bool)) func(spec.ServingMetrics) (timeseries.Instant, error) {
+	return func(m spec.ServingMetrics) (timeseries.Instant, error) {
+		c := timeseries.PrometheusConfig{URL: m.Prometheus}
+		if m.Token != "" {
+			value, ok := secrets(m.Token)
+			if !ok {
+				return nil, fmt.Errorf("serving.metrics.token: %s isn't set on this worker", m.Token)
+			}
+			c.Token = value
+		}
+		return timeseries.NewPrometheus(c)
 	}
 }

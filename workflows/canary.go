@@ -54,6 +54,7 @@ type canaryRun struct {
 	asked    *activities.MessageOutput // the message that asks people, once it is sent
 	told     workflow.Future           // the last message's end
 	telling  int                       // messages on their way
+	target   drivenTarget
 }
 
 func (c *canaryRun) handle(ctx workflow.Context) error {
@@ -75,7 +76,7 @@ func (c *canaryRun) handle(ctx workflow.Context) error {
 }
 
 func (c *canaryRun) view() CanaryState {
-	return CanaryState{Model: c.in.Model, Version: c.in.Version, Champion: c.in.Champion, Weight: c.weight, Lease: c.lease, State: c.state, Last: c.last}
+	return CanaryState{Model: c.in.Model, Version: c.in.Version, Champion: c.in.Champion, Weight: c.weight, Lease: c.lease, State: c.state, Last: c.last, Target: c.target.problem}
 }
 
 // setup reads the spec's canary and starts, or goes on from, the state.
@@ -85,6 +86,7 @@ func (c *canaryRun) setup(ctx workflow.Context) error {
 		return err
 	}
 	c.interval = settings.Canary.Interval.D()
+	c.target.verb = settings.VerbTimeout
 	if c.in.State != nil {
 		c.state = *c.in.State
 	} else {
@@ -98,6 +100,9 @@ func (c *canaryRun) setup(ctx workflow.Context) error {
 func (c *canaryRun) run(ctx workflow.Context) (activities.CanaryResult, error) {
 	for {
 		if err := c.expose(ctx); err != nil {
+			return activities.CanaryResult{}, err
+		}
+		if err := c.follow(ctx); err != nil {
 			return activities.CanaryResult{}, err
 		}
 		c.readLabels(ctx)
@@ -127,6 +132,7 @@ func (c *canaryRun) look(ctx workflow.Context) error {
 	}
 	out, err := call(ctx, measuring(), measurer.Measure, activities.MeasureInput{
 		Model: c.in.Model, Version: c.in.Version, Champion: c.in.Champion, Spec: c.in.Spec, State: c.labels.into(c.state), Now: workflow.Now(ctx),
+		IDs: c.target.ids, Unconfirmed: c.target.problem,
 	})
 	switch {
 	case c.nudged || lost(ctx, err) && workflow.Now(ctx).Before(c.state.EndsBy()):
@@ -187,7 +193,7 @@ func (c *canaryRun) expose(ctx workflow.Context) error {
 
 // set writes one weight; by is the steer that caused it, or nil.
 func (c *canaryRun) set(ctx workflow.Context, weight float64, by *steered) error {
-	lease := 2*c.interval + leaseSlack
+	lease := 2*c.interval + leaseSlack + c.target.within(c.interval)
 	in := activities.TrafficInput{
 		Model: c.in.Model, Version: c.in.Version, Weight: weight, Lease: workflow.Now(ctx).Add(lease), Run: c.in.Lifecycle, Epoch: c.in.Epoch,
 		// The same key until it is known to be written: whether an attempt that timed out wrote it can't be known.
@@ -234,8 +240,13 @@ func (c *canaryRun) takeBack(ctx workflow.Context, result activities.CanaryResul
 	}
 	c.weight = 0
 	c.describe(ctx)
-	if _, err := call(ctx, confirming(confirmWithin), traffic.Confirm, activities.ConfirmInput{Model: c.in.Model, Seq: out.Seq, Within: confirmWithin}); err != nil {
-		workflow.GetLogger(ctx).Warn("gateways not confirmed; the lease ends the traffic", "error", err)
+	seen, err := c.target.confirm(ctx, c.in.Model, c.in.Spec, out.Seq)
+	switch {
+	case err != nil:
+		workflow.GetLogger(ctx).Warn("not confirmed; the lease ends the traffic", "error", err)
+	case c.target.driven() && !seen.Confirmed:
+		c.target.problem = behind(seen)
+		c.describe(ctx)
 	}
 }
 

@@ -52,6 +52,7 @@ const (
 	TypeDrift        = "Drift"
 	TypeQuality      = "Quality"
 	TypeRetrainCheck = "RetrainCheck"
+	TypeTargetCheck  = "TargetCheck"
 )
 
 // ModelID is the workflow id of a model's entity workflow.
@@ -62,6 +63,15 @@ func LifecycleID(model string, n int) string { return fmt.Sprintf("lifecycle/%s/
 
 // CanaryID is the workflow id of a model's canary: one at a time, so it carries no number.
 func CanaryID(model string) string { return "canary/" + model }
+
+// TargetID is the workflow id of a check of a model's target that a person asked for. One that only looks and one that
+// repairs may run at the same time.
+func TargetID(model string, readOnly bool) string {
+	if readOnly {
+		return "target-status/" + model
+	}
+	return "target-sync/" + model
+}
 
 // Search attributes, all typed; SearchAttributes names them for servers that must be told. Stage names the stages that
 // last: a run that validates still says ingest, one that registers says evaluate. Its current details are to the moment.
@@ -212,7 +222,8 @@ type CanaryState struct {
 	Weight   float64      `json:"weight"`
 	Lease    time.Time    `json:"lease"`
 	State    canary.State `json:"state"`
-	Last     *canary.Look `json:"last,omitempty"` // with every check, and both arms' numbers
+	Last     *canary.Look `json:"last,omitempty"`   // with every check, and both arms' numbers
+	Target   string       `json:"target,omitempty"` // why what a program drives may not serve by Weight
 }
 
 // ModelOptions start a model's entity, or find the one that runs.

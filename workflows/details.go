@@ -80,6 +80,9 @@ func renderCanary(s CanaryState) string {
 	case s.State.Paused:
 		fmt.Fprintf(&b, "**Paused** by %s: %s\n\n", escape(s.State.By), escape(s.State.Reason))
 	}
+	if s.Target != "" {
+		fmt.Fprintf(&b, "**Not confirmed**: %s\n\n", escape(s.Target))
+	}
 	last := s.State.Verdicts[max(0, len(s.State.Verdicts)-10):]
 	if len(last) > 0 {
 		b.WriteString("| time | verdict | requests (champion / challenger) | errors | |\n| --- | --- | --- | --- | --- |\n")

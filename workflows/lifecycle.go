@@ -69,6 +69,8 @@ type lifecycle struct {
 	promoting bool                // the promotion is being written: nothing stops it any more
 	telling   int                 // messages on their way
 
+	unconfirmed string // why a target that a program drives may not serve by the ledger
+
 	attributes []temporal.SearchAttributeUpdate // that wait for the next change of a stage
 }
 
@@ -215,6 +217,9 @@ func (l *lifecycle) canary(ctx workflow.Context) error {
 		return l.challenge(ctx)
 	}
 	l.tag(ctx, AttributeStage.ValueSet("canary"))
+	if err := l.deploy(ctx); err != nil {
+		return err
+	}
 	l.exposed = true
 	out, err := l.runCanary(ctx)
 	if err != nil {
@@ -284,6 +289,11 @@ func (l *lifecycle) runCanary(ctx workflow.Context) (activities.CanaryResult, er
 // for gateways to follow. Nothing cancels the entry once it is being
 // written: else the ledger might say promoted where the run says cancelled.
 func (l *lifecycle) promote(ctx workflow.Context) error {
+	if l.judged.Summary.Champion == 0 { // no canary has deployed it
+		if err := l.deploy(ctx); err != nil {
+			return err
+		}
+	}
 	l.promoting = true
 	committed, _ := workflow.NewDisconnectedContext(ctx)
 	out, err := call(committed, quick(), traffic.Promote, activities.PromoteInput{
@@ -295,10 +305,13 @@ func (l *lifecycle) promote(ctx workflow.Context) error {
 	}
 	l.exposed, l.result.Outcome, l.result.Champion = false, activities.Promoted, l.version.Version
 	l.result.HeadSeq, l.result.HeadHash = out.Seq, out.Hash
-	seen, err := call(ctx, confirming(confirmWithin), traffic.Confirm, activities.ConfirmInput{
-		Model: l.in.Model, Seq: out.Seq, Within: confirmWithin,
-	})
+	target := drivenTarget{verb: l.settings.VerbTimeout}
+	seen, err := target.confirm(ctx, l.in.Model, l.in.Spec, out.Seq)
 	switch {
+	case target.driven() && (err != nil || !seen.Confirmed):
+		l.noteTarget(seen, err, "promotion stands")
+	case target.driven():
+		l.detail("version %d serves: the target reads it back", l.version.Version)
 	case err != nil:
 		l.note("promotion stands; gateways not confirmed: %s", reason(err))
 	case !seen.Confirmed:

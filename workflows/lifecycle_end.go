@@ -27,6 +27,13 @@ func (l *lifecycle) finish(ctx workflow.Context, err error) (activities.Lifecycl
 		if out.Seq > l.result.HeadSeq {
 			l.result.HeadSeq, l.result.HeadHash = out.Seq, out.Hash
 		}
+		if target := (drivenTarget{verb: l.settings.VerbTimeout}); target.driven() {
+			seen, err := target.confirm(ctx, l.in.Model, l.in.Spec, out.Seq)
+			l.noteTarget(seen, err, "the champion has the ledger's word for all traffic")
+		}
+	}
+	if l.unconfirmed != "" {
+		l.result.Reason += "; " + l.unconfirmed
 	}
 	l.result.Ended = workflow.Now(ctx).UTC()
 	l.result.Stages = l.state.Stages

@@ -112,6 +112,26 @@ func confirming(within time.Duration) workflow.ActivityOptions {
 	return o
 }
 
+// driving runs a program that drives a target until it confirms, which takes its time. The activity tries again by itself;
+// only a worker that is gone is noticed here.
+func driving(within time.Duration) workflow.ActivityOptions {
+	return workflow.ActivityOptions{
+		TaskQueue:              QueueLifecycle,
+		StartToCloseTimeout:    within + 30*time.Second,
+		ScheduleToCloseTimeout: 2*within + time.Minute,
+		HeartbeatTimeout:       10 * time.Second,
+		WaitForCancellation:    true, // two programs at once do no harm, and help nobody
+		RetryPolicy:            backoff(time.Second, 20*time.Second),
+	}
+}
+
+// deploying makes a version ready in a target, attempt after attempt.
+func deploying(within time.Duration) workflow.ActivityOptions {
+	o := driving(within)
+	o.ScheduleToCloseTimeout = within + deployWithin
+	return o
+}
+
 func backoff(initial, limit time.Duration) *temporal.RetryPolicy {
 	return &temporal.RetryPolicy{InitialInterval: initial, BackoffCoefficient: 2, MaximumInterval: limit}
 }
@@ -139,6 +159,17 @@ const (
 	lookMost  = 5 * time.Minute
 	// noWorkerWithin is how long a training waits for a worker that could run it while there is none.
 	noWorkerWithin = 24 * time.Hour
+	// targetSlack is what one verb may take beyond its program's timeout, until its traffic counts as not confirmed.
+	targetSlack = 30 * time.Second
+	// returnWithin is how long a target is asked to give traffic back, and to serve a promoted version, before that is told
+	// as a problem. The check by schedule goes on.
+	returnWithin = 10 * time.Minute
+	// deployWithin is how long a deployment that fails is tried again.
+	deployWithin = time.Hour
+	// checkWithin is how long one check of a target may take.
+	checkWithin = 10 * time.Minute
+	// undecided is how old a decision has to be for a target that doesn't serve by it to be news.
+	undecided = 2 * time.Minute
 	// leaseSlack is added to the lease of a canary's weight, beyond two intervals.
 	leaseSlack = 15 * time.Second
 )

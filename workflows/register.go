@@ -10,6 +10,7 @@ func Register(r worker.WorkflowRegistry) {
 	for name, w := range map[string]any{
 		TypeModel: Model, TypeLifecycle: Lifecycle, TypeCanary: Canary,
 		TypeDrift: Drift, TypeQuality: Quality, TypeRetrainCheck: RetrainCheck,
+		TypeTargetCheck: TargetCheck,
 	} {
 		r.RegisterWorkflowWithOptions(w, workflow.RegisterOptions{Name: name})
 	}

@@ -142,6 +142,8 @@ type world struct {
 	quality  fake[activities.QualityInput, activities.QualityOutput]
 	send     fake[activities.MessageInput, activities.MessageOutput]
 	look     fake[activities.LookInput, activities.LookOutput]
+	deploy   fake[activities.DeployInput, activities.TargetView]
+	check    fake[activities.TargetInput, activities.TargetView]
 }
 
 func newWorld() *world {
@@ -200,6 +202,12 @@ func (w *world) wire(r worker.ActivityRegistry) {
 	})
 	wire(r, traffic.Confirm, &w.confirm, func(activities.ConfirmInput) (activities.ConfirmOutput, error) {
 		return activities.ConfirmOutput{Confirmed: true, Gateways: 2}, nil
+	})
+	wire(r, traffic.Deploy, &w.deploy, func(activities.DeployInput) (activities.TargetView, error) {
+		return activities.TargetView{Driven: true}, nil
+	})
+	wire(r, traffic.Check, &w.check, func(in activities.TargetInput) (activities.TargetView, error) {
+		return activities.TargetView{Model: in.Model, Driven: true}, nil
 	})
 	wire(r, measurer.Measure, &w.measure, func(in activities.MeasureInput) (activities.MeasureOutput, error) {
 		served := w.served

@@ -71,6 +71,7 @@ func (m *Model) complete() {
 	fill(&m.Gates.Champion.Metric, m.Task.DefaultComparison())
 	fill(&m.Monitor.Quality.Metric, m.Task.DefaultQuality())
 	m.completeCanary()
+	m.Serving.complete()
 	if d := m.Gates.Disparity; d != nil && d.MinRows == 0 {
 		d.MinRows = minGroup
 	}

@@ -244,6 +244,14 @@ type Serving struct {
 
 	UnknownCategories   string            `yaml:"unknown_categories,omitempty" json:"unknown_categories,omitempty"`       // missing | refuse; "": missing. What a request with a category that training didn't see is
 	UnknownCategoriesOf map[string]string `yaml:"unknown_categories_of,omitempty" json:"unknown_categories_of,omitempty"` // the same of single features
+
+	// Target is who serves: TargetGateway ("" is the same), or TargetCommand: whatever Command drives. The fields below are
+	// of the latter alone, those above of gateways.
+	Target  string          `yaml:"target,omitempty" json:"target,omitempty"`
+	Command []string        `yaml:"command,omitempty" json:"command,omitempty"` // run with a verb as its last argument: docs/serving-targets.md
+	Timeout Duration        `yaml:"timeout,omitempty" json:"timeout,omitempty"` // of one verb; default 2m
+	Secrets []string        `yaml:"secrets,omitempty" json:"secrets,omitempty"` // names; values live on the worker
+	Metrics *ServingMetrics `yaml:"metrics,omitempty" json:"metrics,omitempty"` // what both arms served; nil: nothing is measured, and no canary passes
 }
 
 // What a request with a category that training didn't see is.

@@ -77,6 +77,7 @@ func (m *Model) problems() []Problem {
 	c.gates(m)
 	c.approval(m.Approval)
 	c.serving(m)
+	c.target(m)
 	c.canary(m.Canary, m.Serving.Mirror > 0, m.unserved())
 	c.canaryQuality(m)
 	c.monitor(m)

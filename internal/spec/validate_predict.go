@@ -25,8 +25,8 @@ func (c *checker) predict(m *Model) {
 	c.must(p.Timeout > 0 && p.Timeout <= maxPredictTimeout, "predict.timeout", "%s isn't over 0s and at most %s", p.Timeout, maxPredictTimeout)
 }
 
-// unserved says that no request can reach a version of this model: gateways don't run programs.
-func (m *Model) unserved() bool { return len(m.Predict.Command) > 0 }
+// unserved says that no request can reach a version of this model: gateways don't run programs. What serving.command drives may.
+func (m *Model) unserved() bool { return len(m.Predict.Command) > 0 && !m.Serving.Driven() }
 
 // boundsLatency reports whether a gate bounds what is measured on single rows.
 func (g Gates) boundsLatency() bool {

@@ -53,6 +53,9 @@ func (m *Model) Warnings() []string {
 	if len(m.Canary.Steps) > 0 && m.Canary.Steps[0].Weight >= 1 {
 		warn("canary.steps[0].weight is 100%%: the champion gets no traffic to compare with")
 	}
+	if m.Serving.Driven() && m.Serving.Metrics == nil {
+		warn("serving.metrics isn't set: nothing measures what the target serves, so a canary ends at its deadline by rolling back")
+	}
 	if m.Canary.MaxErrorRate == 1 {
 		warn("canary.max_error_rate is 100%%: a challenger that fails every request passes")
 	}
