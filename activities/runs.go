@@ -41,6 +41,8 @@ type RunSettings struct {
 	Canary       spec.Canary   `json:"canary"`
 	// Placement is where training runs; nil in runs from before there was a choice.
 	Placement *Placement `json:"placement,omitempty"`
+	// Search is what the run looks for hyperparameters by; nil: one training.
+	Search *spec.Search `json:"search,omitempty"`
 	// VerbTimeout is that of the program which drives what serves; 0: gateways serve.
 	VerbTimeout time.Duration `json:"verb_timeout,omitempty"`
 }
@@ -63,6 +65,7 @@ func (r *Runs) Settings(ctx context.Context, in SettingsInput) (RunSettings, err
 	out := RunSettings{
 		Retries: m.Train.Retries, TrainTimeout: trainLimit(m) + m.Predict.Timeout.D(), Approval: m.Approval, Canary: m.Canary,
 		Placement: &Placement{Resources: m.Train.Resources, Priority: cmp.Or(m.Train.Priority, spec.DefaultPriority)},
+		Search:    m.Train.Search,
 	}
 	if m.Serving.Driven() {
 		out.VerbTimeout = m.Serving.Timeout.D()

@@ -111,9 +111,19 @@ func attemptLimit(m *spec.Model, spent float64) (time.Duration, error) {
 	}
 	left := time.Duration((budget.Amount - spent) / m.Budget.PerHour * float64(time.Hour))
 	if left < time.Second {
-		return 0, permanent(ErrorTrainInput, fmt.Errorf("budget.per_run: its attempts have spent %.2f of %.2f %s", spent, budget.Amount, budget.Currency))
+		return 0, permanent(ErrorTrainInput, &overBudget{spent: spent, budget: budget})
 	}
 	return min(limit, left), nil
+}
+
+// overBudget says that a run's budget for training is used up.
+type overBudget struct {
+	spent  float64
+	budget spec.Money
+}
+
+func (e *overBudget) Error() string {
+	return fmt.Sprintf("budget.per_run: its attempts have spent %.2f of %.2f %s", e.spent, e.budget.Amount, e.budget.Currency)
 }
 
 func attemptsPrefix(model string, number int) string { return runPrefix(model, number) + "attempts/" }

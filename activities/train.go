@@ -2,12 +2,14 @@ package activities
 
 import (
 	"context"
+	"maps"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/inference"
+	"github.com/leanloop/leanloop/internal/objectstore"
 	"github.com/leanloop/leanloop/internal/spec"
 	"github.com/leanloop/leanloop/internal/training"
 	"github.com/leanloop/leanloop/internal/training/gpu"
@@ -35,6 +37,10 @@ type TrainInput struct {
 	AsOf      time.Time `json:"as_of"`
 	Attempt   int       `json:"attempt"`
 	Token     string    `json:"token"`
+
+	// Trial is the number of a search's trial; 0: none. Params are what the search chose, beside the spec's own.
+	Trial  int            `json:"trial,omitempty"`
+	Params map[string]any `json:"params,omitempty"`
 }
 
 // TrainOutput is the attempt's commit: what isn't named here doesn't exist.
@@ -49,6 +55,10 @@ type TrainOutput struct {
 	Cost        float64               `json:"cost,omitempty"`
 	GPU         *gpu.Use              `json:"gpu,omitempty"`   // nil: none was used, or measured
 	Notes       []string              `json:"notes,omitempty"` // for people
+
+	// Trial and Params are those of the search that chose the model; 0 and none where there was none.
+	Trial  int            `json:"trial,omitempty"`
+	Params map[string]any `json:"params,omitempty"`
 }
 
 // TrainProgress is the heartbeat of a training attempt.
@@ -78,6 +88,8 @@ type Trainer struct {
 	Supervisor []string
 	// Grace is what a command has between SIGTERM and SIGKILL; 0: 10 s.
 	Grace time.Duration
+	// Courses are what is known of searches' trials on this worker; the zero value is ready.
+	Courses TrialCourses
 	// CheckpointEvery is the time between two looks at a command's checkpoints; 0: 1 s.
 	CheckpointEvery time.Duration
 	// Slots gives an attempt what its worker has reserved for a task of that queue; nil where nothing is free. Without it
@@ -106,54 +118,84 @@ func (t *Trainer) Train(ctx context.Context, in TrainInput) (TrainOutput, error)
 
 func (t *Trainer) train(ctx context.Context, in TrainInput, lease *slots.Lease, h *heart) (out TrainOutput, err error) {
 	started := t.Lake.Now()
+	err = t.attempt(ctx, in, lease, h, func(a *trainAttempt, rows *snapshotRows) error {
+		made, err := t.run(ctx, a)
+		if err != nil {
+			return err
+		}
+		if made.Signature, err = made.Signature.WithPolicy(a.spec.Serving); err != nil {
+			return permanent(ErrorTrainInput, err)
+		}
+		out = TrainOutput{
+			GPU: a.usage.Use(), Notes: a.notes(),
+			Prefix: a.prefix + "output/", Metrics: finite(made.Metrics), Rounds: made.Rounds, TrainRows: a.rows.Train.Rows,
+			NewestEvent: newestEvent(a.spec, rows), Files: map[string]FileDigest{}, Trial: in.Trial, Params: in.Params,
+		}
+		if err := t.commit(ctx, rows, a.rows, made, &out); err != nil {
+			return err
+		}
+		out.Seconds = t.Lake.Now().Sub(started).Seconds()
+		out.Cost = out.Seconds / 3600 * a.spec.Budget.PerHour
+		return nil
+	})
+	return out, err
+}
+
+// attempt gives do what an attempt works with, books what it takes, and cleans up behind it.
+func (t *Trainer) attempt(ctx context.Context, in TrainInput, lease *slots.Lease, h *heart, do func(*trainAttempt, *snapshotRows) error) (err error) {
 	h.note(TrainProgress{})
 	m, err := t.Lake.Spec(ctx, in.Model, in.Spec)
 	if err != nil {
-		return TrainOutput{}, err
+		return err
 	}
-	before, err := spent(ctx, t.Lake.Store, in.Model, in.Number)
+	m = withParams(m, in.Params)
+	limit, err := t.limit(ctx, m, in)
 	if err != nil {
-		return TrainOutput{}, err
-	}
-	limit, err := attemptLimit(m, before)
-	if err != nil {
-		return TrainOutput{}, err
+		return err
 	}
 	prefix := attemptsPrefix(in.Model, in.Number) + in.Token + "/"
 	stop := startMeter(ctx, t.Lake, m, in, prefix)
 	defer func() { stop(err) }()
 	rows, err := t.Lake.rowsOf(ctx, m, in.Snapshot, in.Spec, in.AsOf, func(any) {})
 	if err != nil {
-		return TrainOutput{}, err
+		return err
 	}
 	dir, remove, err := t.Lake.scratch("train")
 	if err != nil {
-		return TrainOutput{}, err
+		return err
 	}
 	defer remove()
 	input, err := trainingInput(m, rows)
 	if err != nil {
-		return TrainOutput{}, permanent(ErrorTrainInput, err)
+		return permanent(ErrorTrainInput, err)
 	}
-	a := &trainAttempt{TrainInput: in, spec: m, rows: input, dir: dir, prefix: prefix, limit: limit, heart: h, lease: lease}
-	made, err := t.run(ctx, a)
+	return do(&trainAttempt{TrainInput: in, spec: m, rows: input, dir: dir, prefix: prefix, limit: limit, heart: h, lease: lease}, rows)
+}
+
+// limit is how long an attempt may take. What the run has spent so far is read only where there is a budget.
+func (t *Trainer) limit(ctx context.Context, m *spec.Model, in TrainInput) (time.Duration, error) {
+	if m.Budget.PerRun.Amount <= 0 || m.Budget.PerHour <= 0 {
+		return trainLimit(m), nil
+	}
+	before, err := spent(ctx, t.Lake.Store, in.Model, in.Number)
 	if err != nil {
-		return TrainOutput{}, err
+		return 0, err
 	}
-	if made.Signature, err = made.Signature.WithPolicy(m.Serving); err != nil {
-		return TrainOutput{}, permanent(ErrorTrainInput, err)
+	return attemptLimit(m, before)
+}
+
+// withParams is a spec with parameters that a search chose.
+func withParams(m *spec.Model, chosen map[string]any) *spec.Model {
+	if len(chosen) == 0 {
+		return m
 	}
-	out = TrainOutput{
-		GPU: a.usage.Use(), Notes: a.notes(),
-		Prefix: prefix + "output/", Metrics: finite(made.Metrics), Rounds: made.Rounds, TrainRows: input.Train.Rows,
-		NewestEvent: newestEvent(m, rows), Files: map[string]FileDigest{},
+	copied := *m
+	copied.Train.Params = maps.Clone(m.Train.Params)
+	if copied.Train.Params == nil {
+		copied.Train.Params = map[string]any{}
 	}
-	if err := t.commit(ctx, rows, input, made, &out); err != nil {
-		return TrainOutput{}, err
-	}
-	out.Seconds = t.Lake.Now().Sub(started).Seconds()
-	out.Cost = out.Seconds / 3600 * m.Budget.PerHour
-	return out, nil
+	maps.Copy(copied.Train.Params, chosen)
+	return &copied
 }
 
 // trainingInput is the rows that a trainer may see: features and target of the training and validation parts.
@@ -189,10 +231,32 @@ func (l *Lake) code(ctx context.Context, digest, dir string) (string, error) {
 
 // commit uploads what the attempt made, below its own token.
 func (t *Trainer) commit(ctx context.Context, rows *snapshotRows, in training.Input, made *training.Output, out *TrainOutput) error {
+	if err := commitModel(ctx, t.Lake.Store, made, out.Prefix, out.Files); err != nil {
+		return err
+	}
+	return commitRows(ctx, t.Lake.Store, rows, in, out)
+}
+
+// commitModel uploads what a training made.
+func commitModel(ctx context.Context, store objectstore.Putter, made *training.Output, prefix string, files map[string]FileDigest) error {
 	signature, err := made.Signature.Marshal()
 	if err != nil {
 		return err
 	}
+	err = commitFiles(ctx, store, prefix, files, map[string][]byte{inference.ModelFileOf(made.Signature.Format): made.Model, fileSignature: signature})
+	if err != nil || made.Command == nil {
+		return err
+	}
+	for name := range made.Command.Files {
+		if err := upload(ctx, store, prefix+training.ModelFolder+name, filepath.Join(made.Folder, filepath.FromSlash(name))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commitRows uploads what is kept of the rows that a model was trained on.
+func commitRows(ctx context.Context, store objectstore.Putter, rows *snapshotRows, in training.Input, out *TrainOutput) error {
 	keys, err := dataset.TrainedKeys(rows.Prepared, rows.Parts).MarshalBinary()
 	if err != nil {
 		return err
@@ -201,21 +265,15 @@ func (t *Trainer) commit(ctx context.Context, rows *snapshotRows, in training.In
 	if err != nil {
 		return permanent(ErrorTrainInput, err)
 	}
-	for name, raw := range map[string][]byte{
-		inference.ModelFileOf(made.Signature.Format): made.Model, fileSignature: signature, fileTrained: keys, fileProfile: profile,
-	} {
-		if err := create(ctx, t.Lake.Store, out.Prefix+name, raw); err != nil {
+	return commitFiles(ctx, store, out.Prefix, out.Files, map[string][]byte{fileTrained: keys, fileProfile: profile})
+}
+
+func commitFiles(ctx context.Context, store objectstore.Putter, prefix string, files map[string]FileDigest, content map[string][]byte) error {
+	for name, raw := range content {
+		if err := create(ctx, store, prefix+name, raw); err != nil {
 			return err
 		}
-		out.Files[name] = digestOf(raw)
-	}
-	if made.Command == nil {
-		return nil
-	}
-	for name := range made.Command.Files {
-		if err := upload(ctx, t.Lake.Store, out.Prefix+training.ModelFolder+name, filepath.Join(made.Folder, filepath.FromSlash(name))); err != nil {
-			return err
-		}
+		files[name] = digestOf(raw)
 	}
 	return nil
 }

@@ -53,6 +53,7 @@ type trainAttempt struct {
 	progress  training.Progress
 	continued *CheckpointRef
 	saver     *checkpoint.Saver // nil: a built-in trainer
+	judge     *trialJudge       // nil: it is no trial of a search
 }
 
 // report takes a step that the trainer told of.
@@ -64,6 +65,9 @@ func (a *trainAttempt) report(p training.Progress) {
 	a.progress = p
 	a.mu.Unlock()
 	a.note()
+	if a.judge != nil {
+		a.judge.report(p)
+	}
 }
 
 // note tells by the next heartbeats where the attempt is.
@@ -76,6 +80,12 @@ func (a *trainAttempt) note() {
 	}
 	p.Note = a.usage.Low()
 	a.heart.note(p)
+}
+
+// others says whether a token is that of another attempt at the same training: of a search's trials, each goes on from
+// its own checkpoints.
+func (a *trainAttempt) others(token string) bool {
+	return token != a.Token && trialOf(token) == trialOf(a.Token)
 }
 
 func refOf(m *checkpoint.Manifest) *CheckpointRef {
@@ -168,7 +178,7 @@ func (t *Trainer) resume(ctx context.Context, a *trainAttempt, s training.Comman
 	if err := os.MkdirAll(filepath.Dir(folder), 0o700); err != nil {
 		return err
 	}
-	from, err := checkpoint.Restore(ctx, t.Lake.Store, attemptsPrefix(a.Model, a.Number), checkpointFolder, a.Token, of, folder)
+	from, err := checkpoint.Restore(ctx, t.Lake.Store, attemptsPrefix(a.Model, a.Number), checkpointFolder, a.others, of, folder)
 	if err != nil {
 		return err
 	}

@@ -108,6 +108,7 @@ type host struct {
 	ingester  *activities.Ingester
 	snapshots *activities.Snapshots
 	trainer   *activities.Trainer
+	searches  *activities.Searches
 	evaluator *activities.Evaluator
 	registrar *activities.Registrar
 	traffic   *activities.Traffic
@@ -157,6 +158,7 @@ func newActivities(c *config, store objectstore.Store, landing objectstore.Bucke
 		ingester:  &activities.Ingester{Lake: lake, Bucket: c.Bucket},
 		snapshots: &activities.Snapshots{Lake: lake},
 		trainer:   &activities.Trainer{Lake: lake, Secrets: secrets, Supervisor: supervisor, Grace: c.TrainGrace},
+		searches:  &activities.Searches{Lake: lake},
 		evaluator: &activities.Evaluator{Lake: lake, Programs: activities.Programs{Secrets: secrets, Supervisor: supervisor}},
 		registrar: &activities.Registrar{Lake: lake},
 		traffic:   &activities.Traffic{Lake: lake, Driver: &activities.Driver{Lake: lake, Secrets: secrets, Supervisor: supervisor}},
@@ -207,14 +209,14 @@ func (h *host) workers(c *config, temporal client.Client, fatal func(error)) (al
 	if c.has(roleLifecycle) {
 		w := worker.New(temporal, workflows.QueueLifecycle, temporalx.WorkerOptions(lightSlots, c.Stop, fatal))
 		workflows.Register(w)
-		for _, a := range []any{h.planner, h.runs, h.ingester, h.registrar, h.traffic, h.measurer, h.messenger, h.fleet} {
+		for _, a := range []any{h.planner, h.runs, h.ingester, h.registrar, h.traffic, h.measurer, h.messenger, h.fleet, h.searches} {
 			w.RegisterActivity(a)
 		}
 		all, queues = append(all, w), append(queues, workflows.QueueLifecycle)
 	}
 	if c.has(roleData) {
 		w := worker.New(temporal, workflows.QueueData, dataOptions(c.DataSlots, c.Stop, fatal))
-		for _, a := range []any{h.ingester, h.snapshots, h.evaluator, h.registrar, h.monitors} {
+		for _, a := range []any{h.ingester, h.snapshots, h.evaluator, h.registrar, h.monitors, h.searches} {
 			w.RegisterActivity(a)
 		}
 		all, queues = append(all, w), append(queues, workflows.QueueData)

@@ -16,6 +16,7 @@ import (
 	"github.com/leanloop/leanloop/activities"
 	"github.com/leanloop/leanloop/internal/approval"
 	"github.com/leanloop/leanloop/internal/canary"
+	"github.com/leanloop/leanloop/internal/search"
 	"github.com/leanloop/leanloop/internal/spec"
 )
 
@@ -49,6 +50,7 @@ const (
 	TypeModel        = "Model"
 	TypeLifecycle    = "Lifecycle"
 	TypeCanary       = "Canary"
+	TypeSearch       = "Search"
 	TypeDrift        = "Drift"
 	TypeQuality      = "Quality"
 	TypeRetrainCheck = "RetrainCheck"
@@ -72,6 +74,9 @@ func TargetID(model string, readOnly bool) string {
 	}
 	return "target-sync/" + model
 }
+
+// SearchID is the workflow id of the search of a model's n-th run.
+func SearchID(model string, n int) string { return fmt.Sprintf("search/%s/%d", model, n) }
 
 // Search attributes, all typed; SearchAttributes names them for servers that must be told. Stage names the stages that
 // last: a run that validates still says ingest, one that registers says evaluate. Its current details are to the moment.
@@ -107,7 +112,7 @@ const (
 	UpdateStop   = "stop"   // to Lifecycle: Stop -> bool
 	UpdateSteer  = "steer"  // to Canary: Steer -> canary.State
 
-	QueryState = "state" // Model -> ModelState, Lifecycle -> LifecycleState, Canary -> CanaryState
+	QueryState = "state" // Model -> ModelState, Lifecycle -> LifecycleState, Canary -> CanaryState, Search -> SearchState
 )
 
 // Errors of validators carry one of these types, so that a client may tell them apart.
@@ -202,6 +207,7 @@ type LifecycleState struct {
 	Champion int                      `json:"champion,omitempty"`
 	Snapshot string                   `json:"snapshot,omitempty"`
 	Rows     int                      `json:"rows,omitempty"`
+	Search   string                   `json:"search,omitempty"` // workflow id of the run's search, once it has one
 	Approval *ApprovalState           `json:"approval,omitempty"`
 	Notes    []string                 `json:"notes,omitempty"`
 }
@@ -224,6 +230,24 @@ type CanaryState struct {
 	State    canary.State `json:"state"`
 	Last     *canary.Look `json:"last,omitempty"`   // with every check, and both arms' numbers
 	Target   string       `json:"target,omitempty"` // why what a program drives may not serve by Weight
+}
+
+// SearchState answers QueryState on Search.
+type SearchState struct {
+	Model   string         `json:"model"`
+	Number  int            `json:"number"`
+	Metric  string         `json:"metric"`
+	Goal    search.Goal    `json:"goal"`
+	Trials  int            `json:"trials"` // at most
+	Ended   int            `json:"ended"`
+	Pruned  int            `json:"pruned,omitempty"`
+	Failed  int            `json:"failed,omitempty"`
+	Running []search.Trial `json:"running,omitempty"`
+	Best    *search.Trial  `json:"best,omitempty"`
+	Cost    float64        `json:"cost,omitempty"`
+	Stopped string         `json:"stopped,omitempty"`
+	Waits   string         `json:"waits,omitempty"` // for a worker
+	Notes   []string       `json:"notes,omitempty"`
 }
 
 // ModelOptions start a model's entity, or find the one that runs.

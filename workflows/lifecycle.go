@@ -20,6 +20,7 @@ var (
 	ingester  *activities.Ingester
 	snapshots *activities.Snapshots
 	trainer   *activities.Trainer
+	searches  *activities.Searches
 	fleet     *activities.Fleet
 	evaluator *activities.Evaluator
 	registrar *activities.Registrar

@@ -9,18 +9,26 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/leanloop/leanloop/activities"
-	"github.com/leanloop/leanloop/internal/spec"
 )
 
-// trainModel loops over attempts and counts the budgets by cause. Each attempt has a token of its own, so that a late
-// one can't write over another.
+// trainModel makes the run's model: by one training, or by the best of a search's trials.
 func (l *lifecycle) trainModel(ctx workflow.Context) error {
-	left, withoutSlot := l.settings.Retries, 0
-	for attempt := 1; ; attempt++ {
-		out, err := l.attempt(ctx, attempt)
+	if l.settings.Search != nil {
+		return l.searchModel(ctx)
+	}
+	return l.trainWith(ctx, 0, nil)
+}
+
+// trainWith loops over attempts and counts the budgets by cause. Each attempt has a token of its own, so that a late one
+// can't write over another. trial and params are what a search chose; 0 and nil where there was none.
+func (l *lifecycle) trainWith(ctx workflow.Context, trial int, params map[string]any) error {
+	tries := attempts{left: l.settings.Retries}
+	for {
+		tries.made++
+		out, err := l.attempt(ctx, tries.made, trial, params)
 		if err == nil {
 			l.train, l.result.Trained, l.result.Cost = out, true, l.result.Cost+out.Cost
-			l.detail("%d rows in %.1f s, attempt %d", out.TrainRows, out.Seconds, attempt)
+			l.detail("%d rows in %.1f s, attempt %d", out.TrainRows, out.Seconds, tries.made)
 			for _, note := range out.Notes {
 				l.note("training: %s", note)
 			}
@@ -32,46 +40,47 @@ func (l *lifecycle) trainModel(ctx workflow.Context) error {
 			}
 			return err
 		}
-		budget, cause := &left.Infrastructure, "infrastructure"
-		switch errorType(err) {
-		case activities.ErrorPreempted:
-			budget, cause = &left.Preemption, "preemption"
-		case activities.ErrorScript, activities.ErrorTrainTimeout:
-			budget, cause = &left.Script, "script"
-		case activities.ErrorTrainInput:
+		v := tries.spend(err)
+		switch {
+		case v.hopeless:
 			return end(activities.Failed, "train: %s", reason(err))
-		case activities.ErrorNoSlot: // nothing was tried: it costs no retry, as long as that doesn't go on for ever
-			if withoutSlot++; withoutSlot < mostWithoutSlot {
-				if err := workflow.Sleep(ctx, time.Duration(min(withoutSlot, 30))*time.Second); err != nil {
-					return err
-				}
-				continue
-			}
+		case !v.again:
+			return end(activities.Failed, "train: %s (attempt %d; no %s retries left)", reason(err), tries.made, v.cause)
+		case !v.free:
+			l.note("attempt %d failed (%s): %s", tries.made, v.cause, reason(err))
+			l.describe(ctx)
 		}
-		withoutSlot = 0
-		if *budget <= 0 {
-			return end(activities.Failed, "train: %s (attempt %d; no %s retries left)", reason(err), attempt, cause)
-		}
-		*budget--
-		l.note("attempt %d failed (%s): %s", attempt, cause, reason(err))
-		l.describe(ctx)
-		// A worker that is gone needs no pause; a script that fails at once must not spin.
-		if err := workflow.Sleep(ctx, time.Duration(min(attempt, 30))*time.Second); err != nil {
+		if err := workflow.Sleep(ctx, v.pause); err != nil {
 			return err
 		}
 	}
 }
 
 // attempt runs one attempt at training, and looks after it until a worker has taken it.
-func (l *lifecycle) attempt(ctx workflow.Context, n int) (activities.TrainOutput, error) {
+func (l *lifecycle) attempt(ctx workflow.Context, n, trial int, params map[string]any) (activities.TrainOutput, error) {
 	trainCtx, giveUp := workflow.WithCancel(ctx)
 	defer giveUp()
 	running := begin(trainCtx, placed(training(l.settings.TrainTimeout), l.settings.Placement, l.in.Team), trainer.Train, activities.TrainInput{
 		Model: l.in.Model, Spec: l.in.Spec, Lifecycle: l.result.ID, Number: l.in.Number,
 		Snapshot: l.snapshot.Digest, AsOf: l.asOf, Attempt: n, Token: fmt.Sprintf("%03d-%.8s", n, workflow.GetInfo(ctx).WorkflowExecution.RunID),
+		Trial: trial, Params: params,
 	})
 	if p := l.settings.Placement; p != nil { // else the run began before anybody looked
-		if err := l.watch(ctx, running.Future, p.Resources); err != nil {
+		w := watcher{
+			of:   activities.LookInput{Lifecycle: l.result.ID, Activity: "Train", Queue: TrainQueue(p.Resources), Resources: p.Resources},
+			over: running.IsReady,
+			taken: func() {
+				if l.current().Status == "waiting" {
+					l.status(ctx, "running", "")
+				}
+			},
+			waits: func(why string) { l.status(ctx, "waiting", "%s", why) },
+			alone: func(text string) {
+				l.note("training: %s", text)
+				l.tell(ctx, activities.MessageNoWorker, text, nil)
+			},
+		}
+		if err := w.watch(ctx); err != nil {
 			giveUp()
 			_, _ = running.wait(ctx)
 			return activities.TrainOutput{}, err
@@ -80,43 +89,47 @@ func (l *lifecycle) attempt(ctx workflow.Context, n int) (activities.TrainOutput
 	return running.wait(ctx)
 }
 
-// watch looks after an attempt that no worker takes. It returns when one has, or the attempt is over; with an error when
-// there was no worker that could for too long.
-func (l *lifecycle) watch(ctx workflow.Context, running workflow.Future, needs spec.Resources) error {
+// watcher looks after an attempt that no worker takes.
+type watcher struct {
+	of    activities.LookInput
+	over  func() bool       // the attempt has ended, or needs no watching any more
+	taken func()            // a worker has it
+	waits func(why string)  // it waits
+	alone func(text string) // nobody could take it: told once, when that begins
+}
+
+// watch returns when a worker has the attempt or it is over; with an *ended error when there was no worker that could for
+// too long.
+func (w watcher) watch(ctx workflow.Context) error {
 	var alone time.Time // since when nobody could take it
 	for look := 1; ; look++ {
 		pause := min(lookFirst<<max(0, min(look, 30)-2), lookMost)
-		over, err := waitAtMost(ctx, pause, "a worker that takes the training", running.IsReady)
+		over, err := waitAtMost(ctx, pause, "a worker that takes the training", w.over)
 		if over || err != nil {
 			return nil // a cancellation ends the attempt, which says so
 		}
-		seen, err := call(ctx, looking(), fleet.Look, activities.LookInput{
-			Lifecycle: l.result.ID, Activity: "Train", Queue: TrainQueue(needs), Resources: needs,
-		})
+		seen, err := call(ctx, looking(), fleet.Look, w.of)
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return nil
 		case err != nil:
-			workflow.GetLogger(ctx).Warn("not known who could train", "lifecycle", l.result.ID, "error", err)
+			workflow.GetLogger(ctx).Warn("not known who could train", "lifecycle", w.of.Lifecycle, "error", err)
 		case seen.Taken:
-			if l.current().Status == "waiting" {
-				l.status(ctx, "running", "")
-			}
+			w.taken()
 			return nil
 		case seen.Served:
 			alone = time.Time{}
-			l.status(ctx, "waiting", "for a worker that is free: it needs %s", seen.Needs)
+			w.waits("for a worker that is free: it needs " + seen.Needs)
 		default:
 			text := unserved(seen)
 			if alone.IsZero() {
 				alone = workflow.Now(ctx)
-				l.note("training: %s", text)
-				l.tell(ctx, activities.MessageNoWorker, text, nil)
+				w.alone(text)
 			}
 			if waited := workflow.Now(ctx).Sub(alone); waited >= noWorkerWithin {
 				return &ended{outcome: activities.Failed, reason: fmt.Sprintf("train: %s, for %s", text, waited)}
 			}
-			l.status(ctx, "waiting", "%s", text)
+			w.waits(text)
 		}
 	}
 }

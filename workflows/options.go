@@ -178,6 +178,9 @@ const (
 // checks still get their turn.
 const shardsAtOnce = 8
 
+// trialsPerExecution is after how many trials a search continues as new: some ten events each.
+const trialsPerExecution = 250
+
 // Bounds of what an entity remembers.
 const (
 	recentTriggers = 1000

@@ -8,7 +8,7 @@ import (
 // Register registers every workflow under its name in contract.go.
 func Register(r worker.WorkflowRegistry) {
 	for name, w := range map[string]any{
-		TypeModel: Model, TypeLifecycle: Lifecycle, TypeCanary: Canary,
+		TypeModel: Model, TypeLifecycle: Lifecycle, TypeCanary: Canary, TypeSearch: Search,
 		TypeDrift: Drift, TypeQuality: Quality, TypeRetrainCheck: RetrainCheck,
 		TypeTargetCheck: TargetCheck,
 	} {

@@ -97,7 +97,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			types[typeOf(h)] = true
 		}
 		for _, name := range []string{
-			workflows.TypeModel, workflows.TypeLifecycle, workflows.TypeCanary, workflows.TypeDrift, workflows.TypeQuality, workflows.TypeRetrainCheck,
+			workflows.TypeModel, workflows.TypeLifecycle, workflows.TypeCanary, workflows.TypeSearch, workflows.TypeDrift, workflows.TypeQuality, workflows.TypeRetrainCheck,
 		} {
 			if !types[name] {
 				t.Errorf("no history of %s", name)
@@ -155,6 +155,7 @@ func registerSlow(r worker.WorkflowRegistry) {
 	})
 	register(workflows.TypeLifecycle, slow(workflows.Lifecycle))
 	register(workflows.TypeCanary, slow(workflows.Canary))
+	register(workflows.TypeSearch, slow(workflows.Search))
 	register(workflows.TypeDrift, slow(workflows.Drift))
 	register(workflows.TypeQuality, slow(workflows.Quality))
 	register(workflows.TypeRetrainCheck, func(ctx workflow.Context, in activities.MonitorInput) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/leanloop/leanloop/activities"
 	"github.com/leanloop/leanloop/internal/approval"
+	"github.com/leanloop/leanloop/internal/search"
 	"github.com/leanloop/leanloop/internal/spec"
 	"github.com/leanloop/leanloop/workflows"
 )
@@ -111,6 +112,51 @@ func scenarios() []scenario {
 			drive: func(r *recorder) {
 				r.lands()
 				r.write(r.lifecycle(1), "", "script-failed.lifecycle")
+			},
+		},
+		{
+			name: "search", outcome: activities.Rejected, files: []string{"search.search", "search.lifecycle"},
+			given: func(r *recorder) {
+				settings := brief()
+				settings.Search = searching().Search
+				r.world.settings.answers(settings)
+				r.world.trial.do = func(in activities.TrainInput) (activities.TrialOutput, error) {
+					switch {
+					case in.Trial == 2, in.Trial == 3 && in.Attempt == 1:
+						return activities.TrialOutput{}, temporal.NewNonRetryableApplicationError("exit 1", activities.ErrorScript, nil)
+					case in.Trial == 5:
+						return activities.TrialOutput{State: search.Pruned, Value: 2, Step: 3}, nil
+					}
+					return tried(in), nil
+				}
+			},
+			drive: func(r *recorder) {
+				r.lands()
+				r.waits(r.lifecycle(1), 1)
+				r.must("reject", r.update(r.lifecycle(1), workflows.UpdateDecide, decision(approval.Reject, ben, 1)))
+				r.write(workflows.SearchID(r.model, 1), "", "search.search")
+				r.write(r.lifecycle(1), "", "search.lifecycle")
+			},
+		},
+		{
+			name: "search-again", files: []string{"search-again.1", "search-again.2"},
+			given: func(r *recorder) {
+				r.world.trial.takes = func(ctx context.Context) error {
+					if len(r.world.trial.calls()) <= 4 {
+						return nil
+					}
+					return untilCancelled(ctx)
+				}
+			},
+			drive: func(r *recorder) {
+				in := theSearch()
+				in.Model, in.TrialsPerExecution = r.model, 4
+				id := workflows.SearchID(r.model, 7)
+				first := r.start(id, workflows.Search, in)
+				until(r, id, "again", func(s workflows.SearchState) bool { return s.Ended == 4 && len(s.Running) == 3 })
+				r.must("cancel", r.client.CancelWorkflow(r.context(), id, ""))
+				r.write(id, first.GetRunID(), "search-again.1")
+				r.write(id, "", "search-again.2")
 			},
 		},
 		{

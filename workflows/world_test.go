@@ -3,6 +3,7 @@ package workflows_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"reflect"
 	"runtime"
 	"strings"
@@ -19,6 +20,8 @@ import (
 	"github.com/leanloop/leanloop/internal/canary"
 	"github.com/leanloop/leanloop/internal/evaluation"
 	"github.com/leanloop/leanloop/internal/notify"
+	"github.com/leanloop/leanloop/internal/search"
+	"github.com/leanloop/leanloop/internal/search/space"
 	"github.com/leanloop/leanloop/internal/spec"
 )
 
@@ -36,6 +39,7 @@ var (
 	ingester  *activities.Ingester
 	snapshots *activities.Snapshots
 	trainer   *activities.Trainer
+	searches  *activities.Searches
 	evaluator *activities.Evaluator
 	registrar *activities.Registrar
 	traffic   *activities.Traffic
@@ -125,6 +129,9 @@ type world struct {
 	validate fake[activities.ValidateInput, activities.ValidateOutput]
 	snapshot fake[activities.SnapshotInput, activities.SnapshotOutput]
 	train    fake[activities.TrainInput, activities.TrainOutput]
+	trial    fake[activities.TrainInput, activities.TrialOutput]
+	fail     fake[activities.TrialFailure, activities.TrialOutput]
+	take     fake[activities.TrainInput, activities.TrainOutput]
 	evaluate fake[activities.EvaluateInput, activities.EvaluateOutput]
 	register fake[activities.RegisterInput, activities.RegisterOutput]
 	decide   fake[activities.DecisionInput, activities.LedgerOutput]
@@ -185,6 +192,13 @@ func (w *world) wire(r worker.ActivityRegistry) {
 	})
 	wire(r, trainer.Train, &w.train, func(activities.TrainInput) (activities.TrainOutput, error) {
 		return activities.TrainOutput{Prefix: "runs/attempt/", TrainRows: 2400, Seconds: 12, Cost: 1.5}, nil
+	})
+	wire(r, trainer.Trial, &w.trial, func(in activities.TrainInput) (activities.TrialOutput, error) { return tried(in), nil })
+	wire(r, searches.FailTrial, &w.fail, func(in activities.TrialFailure) (activities.TrialOutput, error) {
+		return activities.TrialOutput{State: search.Failed, Reason: in.Reason}, nil
+	})
+	wire(r, searches.TakeBest, &w.take, func(in activities.TrainInput) (activities.TrainOutput, error) {
+		return activities.TrainOutput{Prefix: "runs/trial/", TrainRows: 2400, Trial: in.Trial, Params: in.Params}, nil
 	})
 	wire(r, evaluator.Evaluate, &w.evaluate, w.judge)
 	wire(r, registrar.Register, &w.register, w.enter)
@@ -262,6 +276,22 @@ func usual() activities.RunSettings {
 			Interval: spec.Duration(10 * time.Minute), Deadline: hours(6), OnFailure: "rollback", MaxErrorRate: 0.01, MaxSlowdown: 2,
 		},
 	}
+}
+
+// searching is usual with a search of twelve trials, three at once.
+func searching() activities.RunSettings {
+	s := usual()
+	s.Search = &spec.Search{
+		Space:   space.Space{"eta": {Log: []float64{0.001, 1}}, "booster": {Choice: []any{"tree", "dart"}}},
+		Sampler: search.TPE, Trials: 12, Parallel: 3, Metric: spec.SearchMetric{Name: "log_loss", Goal: "minimize"},
+		Timeout: hours(6), Seed: 42, Best: spec.BestReuse,
+	}
+	return s
+}
+
+// tried is what comes of a trial: a loss that is least at eta 0.1.
+func tried(in activities.TrainInput) activities.TrialOutput {
+	return activities.TrialOutput{State: search.Complete, Value: math.Abs(math.Log10(in.Params["eta"].(float64)) + 1), Step: 10, Cost: 0.5}
 }
 
 func hours(n int) spec.Duration { return spec.Duration(time.Duration(n) * time.Hour) }

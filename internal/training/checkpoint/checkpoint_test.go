@@ -66,7 +66,7 @@ func (d *desk) look() {
 func restored(t *testing.T, store Source) (map[string]string, Restored) {
 	t.Helper()
 	into := filepath.Join(t.TempDir(), "checkpoints")
-	r, err := Restore(t.Context(), store, attempts, "checkpoints/", "999-abc", theOrigin(), into)
+	r, err := Restore(t.Context(), store, attempts, "checkpoints/", other("999-abc"), theOrigin(), into)
 	require.NoError(t, err)
 	files := map[string]string{}
 	l, err := take(into)
@@ -261,7 +261,7 @@ func TestAStoreThatIsAwayIsNoEmptyFolder(t *testing.T) {
 			}
 			return objectstore.NoFault
 		})
-		_, err := Restore(t.Context(), store, attempts, "checkpoints/", "999", theOrigin(), filepath.Join(t.TempDir(), "into"))
+		_, err := Restore(t.Context(), store, attempts, "checkpoints/", other("999"), theOrigin(), filepath.Join(t.TempDir(), "into"))
 		require.ErrorIs(t, err, objectstore.ErrInjected, away)
 	}
 }
@@ -376,7 +376,7 @@ func TestWhatComesBackWasOnceThere(t *testing.T) {
 			_, _ = s.look(context.Background()), s.look(context.Background())
 		}
 		into := filepath.Join(dir, "back")
-		if _, err := Restore(context.Background(), memory, attempts, "checkpoints/", "002", theOrigin(), into); err != nil {
+		if _, err := Restore(context.Background(), memory, attempts, "checkpoints/", other("002"), theOrigin(), into); err != nil {
 			r.Fatal(err)
 		}
 		if back := folderText(into); !states[back] {
@@ -398,3 +398,6 @@ func folderText(dir string) string {
 	}
 	return b.String()
 }
+
+// other says of every token but one's own that it is another attempt's.
+func other(own string) func(string) bool { return func(token string) bool { return token != own } }

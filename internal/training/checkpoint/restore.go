@@ -39,15 +39,16 @@ type damaged struct{ reason string }
 
 func (e *damaged) Error() string { return e.reason }
 
-// Restore fills a folder, which mustn't exist, with the newest complete checkpoint of a run's other attempts. One that is
+// Restore fills a folder, which mustn't exist, with the newest complete checkpoint of a training's other attempts. One that is
 // incomplete, altered or not of this origin is skipped for the next. An error is the store's or the disk's.
 //
-// attempts is the prefix below which each attempt has a folder by its token, and folder what checkpoints are below that.
-func Restore(ctx context.Context, from Source, attempts, folder, token string, of Origin, into string) (Restored, error) {
+// attempts is the prefix below which each attempt has a folder by its token, and folder what checkpoints are below that;
+// earlier says by its token whether an attempt is one of the others.
+func Restore(ctx context.Context, from Source, attempts, folder string, earlier func(token string) bool, of Origin, into string) (Restored, error) {
 	var out Restored
 	var found []candidate
 	err := from.Folders(ctx, attempts, func(name string) error {
-		if name == token {
+		if !earlier(name) {
 			return nil
 		}
 		prefix := attempts + name + "/" + folder
