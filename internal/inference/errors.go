@@ -48,6 +48,17 @@ func (e *UnknownCategory) Error() string {
 	return fmt.Sprintf("%sfeature %q: observed %s, want one of its %d known categories, or null", row, e.Feature, e.Got, e.Known)
 }
 
+// RowError says that a row holds what the model can't be asked. Row is 0-based.
+type RowError struct {
+	Row int
+	Err error
+}
+
+func (e *RowError) Error() string { return fmt.Sprintf("row %d: %v", e.Row+1, e.Err) }
+
+// Unwrap gives the cause.
+func (e *RowError) Unwrap() error { return e.Err }
+
 // UnknownClass says that a target value is none of the signature's classes. Row is 0-based.
 type UnknownClass struct {
 	Target  string

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/leanloop/leanloop/internal/onnx"
 )
 
 // Loader reads versions of every format. The formats that are scored in Go need nothing but Limits; each of the others
 // needs the runtime that scores it, and says so where it has none. A nil Loader, and the zero one, read the former.
 type Loader struct {
 	Limits Limits
-	Remote Runtime // of format remote; nil: no server is asked
+	Remote Runtime      // of format remote; nil: no server is asked
+	ONNX   onnx.Runtime // runs versions of FormatONNX; nil: they can't be loaded
 }
 
 // ContextScorer is a Scorer that waits for another process or machine, so that who asks may stop waiting.
@@ -41,6 +44,8 @@ func (l *Loader) Load(ctx context.Context, files map[string][]byte) (*Model, err
 		return nil, &FormatError{name, errors.New("the file is missing")}
 	}
 	switch signature.Format {
+	case FormatONNX:
+		return l.loadONNX(ctx, signature, data)
 	case FormatCommand:
 		return nil, &FormatError{SignatureFile, ErrByFile}
 	case FormatRemote:
@@ -68,6 +73,8 @@ func Load(files map[string][]byte, lim Limits) (*Model, error) {
 // ModelFileOf is the name of the file that a version of the given format is scored from, beside its signature.json.
 func ModelFileOf(format string) string {
 	switch format {
+	case FormatONNX:
+		return ONNXFile
 	case FormatCommand:
 		return CommandFile
 	case FormatRemote:

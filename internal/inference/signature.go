@@ -21,6 +21,7 @@ const SignatureVersion = 1
 const (
 	FormatXGBoost = "xgboost-json"
 	FormatLinear  = "leanloop-linear"
+	FormatONNX    = "onnx"
 
 	// FormatCommand is a version that a program of its own predicts by, file by file: no gateway can.
 	FormatCommand = "command"
@@ -29,7 +30,9 @@ const (
 )
 
 // formats lists them.
-func formats() []string { return []string{FormatXGBoost, FormatLinear, FormatCommand, FormatRemote} }
+func formats() []string {
+	return []string{FormatXGBoost, FormatLinear, FormatONNX, FormatCommand, FormatRemote}
+}
 
 // The kinds of a Feature, and what a scorer sees of each.
 const (
@@ -58,7 +61,7 @@ type Feature struct {
 // Signature is a version's signature.json: what a row must hold, and what the answer means.
 type Signature struct {
 	Version   int       `json:"version"`
-	Format    string    `json:"format"` // xgboost-json | leanloop-linear | command | remote
+	Format    string    `json:"format"` // xgboost-json | leanloop-linear | onnx | command | remote
 	Task      spec.Task `json:"task"`
 	Inputs    []Feature `json:"inputs"`              // in the order of the model's columns
 	Classes   []string  `json:"classes,omitempty"`   // binary: negative, positive; multiclass: by class index
