@@ -23,6 +23,7 @@ import (
 	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/inference/remote"
 	"github.com/leanloop/leanloop/internal/objectstore"
+	"github.com/leanloop/leanloop/internal/onnx/hosts"
 	"github.com/leanloop/leanloop/internal/parent"
 	"github.com/leanloop/leanloop/internal/serving"
 	"github.com/leanloop/leanloop/internal/timeseries"
@@ -86,7 +87,7 @@ func serve(ctx context.Context, o options, stderr io.Writer) error {
 		return err
 	}
 	defer servers.Close()
-	ports := serving.Ports{Store: buckets.Bucket(o.bucket), Loader: &inference.Loader{Remote: servers}, Log: log}
+	ports := serving.Ports{Store: buckets.Bucket(o.bucket), Loader: &inference.Loader{Remote: servers, ONNX: hosts.New(o.onnx)}, Log: log}
 	if o.influx.URL != "" {
 		influx, err := timeseries.NewInflux(o.influx)
 		if err != nil {

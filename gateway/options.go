@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/leanloop/leanloop/internal/inference/remote"
+	"github.com/leanloop/leanloop/internal/onnx/hosts"
 	"github.com/leanloop/leanloop/internal/serving"
 	"github.com/leanloop/leanloop/internal/timeseries"
 )
@@ -26,6 +27,7 @@ type options struct {
 	bucket      string
 	influx      timeseries.InfluxConfig
 	remoteHosts []string // servers that may score versions of format remote
+	onnx        hosts.Config
 	logLevel    slog.Level
 }
 
@@ -50,8 +52,12 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (options
 	fs.StringVar(&c.AdminAddress, "admin-address", getenv("LEANLOOP_ADMIN_ADDRESS"), "`URL` where operators reach its admin listener, as others are told (LEANLOOP_ADMIN_ADDRESS)")
 	fs.StringVar(&o.tokenFile, "admin-token-file", getenv("LEANLOOP_ADMIN_TOKEN_FILE"), "`file` with the token that break-glass rollbacks need; none: they are refused (LEANLOOP_ADMIN_TOKEN_FILE, or the token itself in LEANLOOP_ADMIN_TOKEN)")
 	models := fs.String("models", getenv("LEANLOOP_MODELS"), "`names` of the models to serve, with commas; default: all (LEANLOOP_MODELS)")
-	hosts := fs.String("remote-hosts", getenv("LEANLOOP_REMOTE_HOSTS"), "`hosts`, or host:port, with commas: servers of the Open Inference Protocol that may score versions of format remote; default: none (LEANLOOP_REMOTE_HOSTS)")
+	servers := fs.String("remote-hosts", getenv("LEANLOOP_REMOTE_HOSTS"), "`hosts`, or host:port, with commas: servers of the Open Inference Protocol that may score versions of format remote; default: none (LEANLOOP_REMOTE_HOSTS)")
 	fs.StringVar(&o.influx.URL, "influx", getenv("INFLUX_URL"), "`URL` of InfluxDB; none: metrics for Prometheus only (INFLUX_URL; INFLUX_TOKEN, INFLUX_ORG, INFLUX_BUCKET)")
+	onnx, onnxErr := hosts.ConfigFrom(getenv)
+	o.onnx = onnx
+	fs.StringVar(&o.onnx.Host, "onnx-host", onnx.Host, "`file` of the program onnxhost, which runs ONNX models; default: beside this program, then on PATH ("+hosts.EnvHost+")")
+	fs.StringVar(&o.onnx.Library, "onnxruntime", onnx.Library, "`file` of the library ONNX Runtime, or its folder; default: the usual places ("+hosts.EnvLibrary+"; "+hosts.EnvProcesses+", "+hosts.EnvThreads+", "+hosts.EnvMemory+" and "+hosts.EnvTimeout+" say how much of it)")
 	fs.DurationVar(&c.FlushMetrics, "flush-metrics", c.FlushMetrics, "`time` between points to InfluxDB")
 	fs.DurationVar(&c.LogAge, "log-age", c.LogAge, "`time` after which a part of the prediction log is sent; a third of it while there is a challenger")
 	fs.DurationVar(&c.ChallengerTimeout, "challenger-timeout", c.ChallengerTimeout, "`time` that a challenger has for a request, and 1ms for each row; then the champion answers")
@@ -67,10 +73,13 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (options
 	if fs.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q; the only command is health", fs.Arg(0))
 	}
+	if onnxErr != nil {
+		return o, onnxErr
+	}
 	c.LogAgeCanary = c.LogAge / 3
 	o.token = getenv("LEANLOOP_ADMIN_TOKEN")
 	o.influx.Token, o.influx.Org, o.influx.Bucket = getenv("INFLUX_TOKEN"), getenv("INFLUX_ORG"), or("INFLUX_BUCKET", timeseries.DefaultInfluxBucket)
-	c.Models, o.remoteHosts = names(*models), names(*hosts)
+	c.Models, o.remoteHosts = names(*models), names(*servers)
 	if c.ID == "" {
 		id, err := defaultID(o.listen)
 		if err != nil {

@@ -13,7 +13,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/leanloop/leanloop/internal/dataset"
+	"github.com/leanloop/leanloop/internal/devstack"
 	"github.com/leanloop/leanloop/internal/inference"
+	"github.com/leanloop/leanloop/internal/onnx"
+	"github.com/leanloop/leanloop/internal/onnx/hosts"
 	"github.com/leanloop/leanloop/internal/spec"
 )
 
@@ -31,12 +34,14 @@ func newScore(a *app, run func(context.Context, *scoreOptions) error) *cobra.Com
 		Use: "score --artifact MODEL --data FILE", Short: "Score a file with a model, offline", Args: cobra.NoArgs,
 		Long: `Score the rows of a data file with a model file, without any server.
 
-MODEL is a model.json (XGBoost's, or a built-in trainer's), or a folder that holds one and its signature.json. With a
+MODEL is a model.json (XGBoost's, or a built-in trainer's), a model.onnx, or a folder that holds one and its
+signature.json. ONNX files need ONNX Runtime's library (ONNXRUNTIME_LIB names it) and their signature. With a
 signature, columns are found and checked by it, and answers are what a gateway would give: the probability of the
 positive class, one probability per class, or the value. Without one, columns are the model's own feature names, and
 answers are what the model's objective says. Columns that are no features are read past; an empty cell is missing.`,
 		Example: `  starter score --artifact model.json --data rows.csv -o json
-  starter score --artifact artifacts/0a1b --data rows.csv.gz`,
+  starter score --artifact artifacts/0a1b --data rows.csv.gz
+  starter score --artifact model.onnx --signature signature.json --data rows.csv`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case o.artifact == "":
@@ -48,7 +53,7 @@ answers are what the model's objective says. Columns that are no features are re
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.artifact, "artifact", "", "a model.json, or a folder that holds one and its signature.json")
+	f.StringVar(&o.artifact, "artifact", "", "a model.json or model.onnx, or a folder that holds one and its signature.json")
 	f.StringVar(&o.signature, "signature", "", "the model's signature.json, where it lies elsewhere")
 	f.StringVar(&o.data, "data", "", "the rows")
 	return cmd
@@ -69,7 +74,10 @@ func runScore(ctx context.Context, o *scoreOptions) error {
 	}
 	var out scored
 	var flat []float64
-	if _, ok := files[inference.SignatureFile]; ok {
+	_, isONNX := files[inference.ONNXFile]
+	if _, ok := files[inference.SignatureFile]; isONNX && !ok {
+		return usagef("%s: an ONNX file doesn't say what its inputs and outputs mean: name its signature with --signature signature.json", o.artifact)
+	} else if ok {
 		flat, err = o.withSignature(ctx, files, &out)
 	} else {
 		flat, err = o.withoutSignature(ctx, files[inference.ModelFile], &out)
@@ -86,6 +94,9 @@ func (o *scoreOptions) files() (map[string][]byte, error) {
 	model, signature := o.artifact, o.signature
 	if info, err := os.Stat(o.artifact); err == nil && info.IsDir() {
 		model = filepath.Join(o.artifact, inference.ModelFile)
+		if path := filepath.Join(o.artifact, inference.ONNXFile); isRegular(path) {
+			model = path
+		}
 		if signature == "" {
 			signature = filepath.Join(o.artifact, inference.SignatureFile)
 		}
@@ -95,7 +106,11 @@ func (o *scoreOptions) files() (map[string][]byte, error) {
 	if err != nil {
 		return nil, usagef("--artifact: %w", err)
 	}
-	files[inference.ModelFile] = raw
+	name := inference.ModelFile
+	if filepath.Ext(model) == filepath.Ext(inference.ONNXFile) {
+		name = inference.ONNXFile
+	}
+	files[name] = raw
 	if signature == "" {
 		return files, nil
 	}
@@ -109,9 +124,28 @@ func (o *scoreOptions) files() (map[string][]byte, error) {
 	return files, nil
 }
 
+func isRegular(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// onnx runs ONNX models: one process is enough for a file.
+func (o *scoreOptions) onnx() (onnx.Runtime, error) {
+	c, err := hosts.ConfigFrom(os.Getenv)
+	if err != nil {
+		return nil, usagef("%w", err)
+	}
+	c.Processes, c.Build = 1, func(ctx context.Context) (string, error) { return devstack.BuildHost(ctx, o.errOut) }
+	return hosts.New(c), nil
+}
+
 // withSignature answers as a gateway would.
 func (o *scoreOptions) withSignature(ctx context.Context, files map[string][]byte, out *scored) (_ []float64, err error) {
-	model, err := (&inference.Loader{}).Load(ctx, files)
+	runtime, err := o.onnx()
+	if err != nil {
+		return nil, err
+	}
+	model, err := (&inference.Loader{ONNX: runtime}).Load(ctx, files)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.artifact, err)
 	}

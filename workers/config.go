@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/leanloop/leanloop/internal/onnx/hosts"
 	"github.com/leanloop/leanloop/internal/temporalx"
 	"github.com/leanloop/leanloop/internal/timeseries"
 	"github.com/leanloop/leanloop/internal/training/fleet"
@@ -49,12 +50,16 @@ type config struct {
 	TrainGrace   time.Duration
 	RemoteHosts  []string // servers that may score versions of format remote
 	LogLevel     slog.Level
+	ONNX         hosts.Config // what runs ONNX models: for the trial of a trained one, and evaluation
+	onnxErr      error        // a variable of it that can't be read
 }
 
 func configFromEnv(env func(string) string) *config {
-	hosts := strings.FieldsFunc(env("LEANLOOP_REMOTE_HOSTS"), func(r rune) bool { return r == ',' || r == ' ' })
+	servers := strings.FieldsFunc(env("LEANLOOP_REMOTE_HOSTS"), func(r rune) bool { return r == ',' || r == ' ' })
+	onnx, onnxErr := hosts.ConfigFrom(env)
 	return &config{
-		RemoteHosts: hosts,
+		ONNX: onnx, onnxErr: onnxErr,
+		RemoteHosts: servers,
 		Roles:       []string{roleLifecycle, roleData, roleTrain}, Listen: either(env("LEANLOOP_LISTEN"), "127.0.0.1:7400"),
 		Bucket: either(env("LEANLOOP_BUCKET"), "leanloop"), Scratch: env("LEANLOOP_SCRATCH"),
 		Influx:     timeseries.InfluxConfig{URL: env("INFLUX_URL"), Token: env("INFLUX_TOKEN"), Org: env("INFLUX_ORG"), Bucket: either(env("INFLUX_BUCKET"), timeseries.DefaultInfluxBucket)},
@@ -80,6 +85,8 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.StringSliceVar(&c.Labels, "labels", c.Labels, "label sets whose training runs this worker serves too, such as spot,eu+a100: that of train.resources.labels, all of it (LEANLOOP_LABELS)")
 	f.BoolVar(&c.OnlyLabels, "only-labels", c.OnlyLabels, "serve no training run without labels")
 	f.StringVar(&c.Slots, "slots", c.Slots, "folder of the locks by which this machine's workers share GPUs, and if it is named --train-slots too; default: leanloop-slots in the system's temporary folder (LEANLOOP_SLOTS)")
+	f.StringVar(&c.ONNX.Host, "onnx-host", c.ONNX.Host, "the program onnxhost, which runs ONNX models; default: beside this program, then on PATH ("+hosts.EnvHost+")")
+	f.StringVar(&c.ONNX.Library, "onnxruntime", c.ONNX.Library, "the library ONNX Runtime, or its folder; default: the usual places ("+hosts.EnvLibrary+")")
 	f.IntVar(&c.DataSlots, "data-slots", c.DataSlots, "data set scans at once")
 	f.DurationVar(&c.Sweep, "sweep", c.Sweep, "time between listings of landing prefixes")
 	f.DurationVar(&c.Stop, "stop-timeout", c.Stop, "how long running activities may finish at shutdown")
@@ -89,6 +96,9 @@ func (c *config) flags(f *pflag.FlagSet) {
 }
 
 func (c *config) validate() error {
+	if c.onnxErr != nil {
+		return c.onnxErr
+	}
 	if len(c.Roles) == 0 {
 		return fmt.Errorf("--roles is empty: want some of lifecycle, data, train")
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/leanloop/leanloop/internal/intake"
 	"github.com/leanloop/leanloop/internal/notify"
 	"github.com/leanloop/leanloop/internal/objectstore"
+	"github.com/leanloop/leanloop/internal/onnx/hosts"
 	"github.com/leanloop/leanloop/internal/temporalx"
 	"github.com/leanloop/leanloop/internal/timeseries"
 	"github.com/leanloop/leanloop/internal/training/gpu"
@@ -139,7 +140,7 @@ func newActivities(c *config, store objectstore.Store, landing objectstore.Bucke
 	if err != nil {
 		return nil, fmt.Errorf("--remote-hosts: %w", err)
 	}
-	lake := &activities.Lake{Store: store, Landing: landing, Scratch: c.Scratch, Now: time.Now, Loader: &inference.Loader{Remote: servers}}
+	lake := &activities.Lake{Store: store, Landing: landing, Scratch: c.Scratch, Now: time.Now, Loader: &inference.Loader{Remote: servers, ONNX: hosts.New(c.ONNX)}}
 	notifier, err := newNotifier(c, log)
 	if err != nil {
 		return nil, err

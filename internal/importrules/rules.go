@@ -84,6 +84,10 @@ func rules() []rule {
 		name:   "6: only starter, testkit and tests import internal/local or internal/devstack",
 		reason: "they build and run servers for one machine; a worker or a gateway in production must carry nothing of it",
 		check:  developmentStaysOut,
+	}, {
+		name:   "7: only onnxhost imports internal/onnx/ort, and nothing else purego",
+		reason: "what links it is no static program any more, and runs a C++ library over models that may be hostile: that belongs into a process of its own",
+		check:  librariesStayOut,
 	}}
 }
 
@@ -185,6 +189,18 @@ func programsWire(t *tree, p *pkg, f *file) []finding {
 		return found // rules 3 and 4 say more about those two
 	}
 	return append(found, providers(t, f)...)
+}
+
+// librariesStayOut keeps what loads C libraries in the one program that is made for it.
+func librariesStayOut(t *tree, p *pkg, f *file) []finding {
+	const loader = "internal/onnx/ort"
+	if p.dir == loader {
+		return nil
+	}
+	return imports(f, func(i string) bool {
+		dir, own := t.own(i)
+		return own && dir == loader && p.dir != "onnxhost" || within(i, "github.com/ebitengine/purego")
+	})
 }
 
 // developmentStaysOut lets the two packages know each other, beside those that use them.

@@ -163,6 +163,12 @@ func TestEachRuleFindsWhatBreaksIt(t *testing.T) {
 		"6 an activity, too": {
 			"activities/x.go", `package activities; import _ "m/internal/devstack"`,
 			"6", `imports "m/internal/devstack"`},
+		"7 a program of production loads a library": {
+			"gateway/x.go", `package main; import _ "m/internal/onnx/ort"`,
+			"7", `imports "m/internal/onnx/ort"`},
+		"7 and by another way": {
+			"internal/serving/x.go", `package serving; import _ "github.com/ebitengine/purego"`,
+			"7", `imports "github.com/ebitengine/purego"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := source()

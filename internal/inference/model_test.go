@@ -204,7 +204,7 @@ func TestSignatureIsStrict(t *testing.T) {
 	for _, c := range []struct{ name, from, to, want string }{
 		{"unknown field", `"output"`, `"outptu"`, `unknown field "outptu"`},
 		{"version", `"version":1`, `"version":2`, "version: observed 2, want 1"},
-		{"format", "leanloop-linear", "pickle", `format: observed "pickle", want one of xgboost-json, leanloop-linear, command, remote`},
+		{"format", "leanloop-linear", "pickle", `format: observed "pickle", want one of xgboost-json, leanloop-linear, onnx, command, remote`},
 		{"kind", `"integer"`, `"int"`, `inputs[1]: feature "i": kind: observed "int"`},
 		{"feature twice", `"name":"i"`, `"name":"n"`, `inputs[1]: feature "n" is listed twice`},
 		{"category without categories", `,"categories":["x","1"]`, ``, `inputs[3]: feature "c": kind category needs its categories`},

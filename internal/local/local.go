@@ -43,7 +43,8 @@ func Build(ctx context.Context, dir string, log io.Writer) (Binaries, error) {
 	}
 	b := Binaries{Worker: filepath.Join(dir, "worker"), Gateway: filepath.Join(dir, "gateway")}
 	_, _ = fmt.Fprintln(log, "building worker and gateway ...")
-	for _, one := range []struct{ out, pkg string }{{b.Worker, "./workers"}, {b.Gateway, "./gateway"}} {
+	host := filepath.Join(dir, "onnxhost") // beside them is where they look for it
+	for _, one := range []struct{ out, pkg string }{{b.Worker, "./workers"}, {b.Gateway, "./gateway"}, {host, "./onnxhost"}} {
 		if err := devstack.Compile(ctx, root, one.pkg, one.out, log); err != nil {
 			return Binaries{}, fmt.Errorf("build %s: %w", one.pkg, err)
 		}

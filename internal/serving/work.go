@@ -211,6 +211,9 @@ func (s *Server) askChallenger(ctx context.Context, w *work, r *route) armOutcom
 
 // withoutValues is an error of an arm without what the request said.
 func withoutValues(err error) error {
+	if bad, ok := err.(*inference.RowError); ok {
+		err = bad.Err
+	}
 	switch e := err.(type) {
 	case *inference.FeatureType:
 		return fmt.Errorf("feature %q: want %s", e.Feature, e.Want)
@@ -253,6 +256,9 @@ func (s *Server) askChampion(ctx context.Context, w *work, r *route) (*problem, 
 	}
 	w.out[1], err = r.champion.ask(ctx, w.x, len(w.champion), w.out[1])
 	latency := s.ports.Clock().Sub(start)
+	if bad, ok := err.(*inference.RowError); ok {
+		return rowProblem(bad.Err, w.champion[bad.Row], w.rows), 0
+	}
 	if err != nil {
 		s.troubles.noteRequest("champion of "+r.model, err)
 		return &problem{Status: http.StatusInternalServerError, Code: "scoring_failed",

@@ -173,7 +173,7 @@ func build(ctx context.Context, dir string, log io.Writer) (Programs, error) {
 		return Programs{}, err
 	}
 	p := Programs{Worker: filepath.Join(dir, "worker"), Gateway: filepath.Join(dir, "gateway"), Starter: filepath.Join(dir, "starter")}
-	for _, one := range []struct{ out, pkg string }{{p.Worker, "./workers"}, {p.Gateway, "./gateway"}, {p.Starter, "./starter"}} {
+	for _, one := range []struct{ out, pkg string }{{p.Worker, "./workers"}, {p.Gateway, "./gateway"}, {p.Starter, "./starter"}, {filepath.Join(dir, "onnxhost"), "./onnxhost"}} {
 		if err := devstack.Compile(ctx, root, one.pkg, one.out, log); err != nil {
 			return Programs{}, fmt.Errorf("build %s: %w", one.pkg, err)
 		}

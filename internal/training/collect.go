@@ -30,8 +30,14 @@ func collect(ctx context.Context, loader *inference.Loader, dir string, in Input
 		lim = loader.Limits
 	}
 	model, err := readRegular(filepath.Join(dir, inference.ModelFile), mostModelBytes)
+	if errors.Is(err, os.ErrNotExist) {
+		if out, err := collectONNX(ctx, loader, dir, in, schema); !errors.Is(err, errNoONNX) {
+			return out, err
+		}
+	}
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, errNotRegular) {
-		return nil, &NoModelError{Want: inference.ModelFile + " (XGBoost JSON or " + inference.FormatLinear + ")", Found: listing(dir), Tail: tail}
+		want := fmt.Sprintf("%s (XGBoost JSON or %s) or %s", inference.ModelFile, inference.FormatLinear, inference.ONNXFile)
+		return nil, &NoModelError{Want: want, Found: listing(dir), Tail: tail}
 	}
 	if err != nil {
 		return nil, &ModelError{err}
