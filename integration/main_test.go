@@ -16,6 +16,9 @@ import (
 var stack *testkit.Stack
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 5 && os.Args[1] == asStepper {
+		os.Exit(beStepper(os.Args[2:]))
+	}
 	os.Exit(testkit.Main(m, &stack))
 }
 

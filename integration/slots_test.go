@@ -1,0 +1,423 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/sdk/converter"
+
+	"github.com/leanloop/leanloop/activities"
+	"github.com/leanloop/leanloop/internal/local"
+	"github.com/leanloop/leanloop/internal/objectstore"
+	"github.com/leanloop/leanloop/internal/spec"
+	"github.com/leanloop/leanloop/internal/testkit"
+	"github.com/leanloop/leanloop/internal/timeseries"
+)
+
+// machine is a machine with GPUs, as far as its nvidia-smi says, on which workers of one pool run.
+type machine struct {
+	stack  *testkit.Stack
+	folder string // of all that its workers and trainers write
+	pool   string // label that only they serve
+}
+
+func newMachine(t *testing.T, s *testkit.Stack, pool string, gpus int) *machine {
+	t.Helper()
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		t.Skip("needs /proc to find what is left of a trainer")
+	}
+	m := &machine{stack: s, folder: t.TempDir(), pool: s.Name(pool)}
+	var found, busy strings.Builder
+	for i := range gpus {
+		id := fmt.Sprintf("GPU-%08d-aaaa", i)
+		fmt.Fprintf(&found, "%d, %s, Test GPU, 16384, [N/A]\n", i, id)
+		fmt.Fprintf(&busy, "%s) echo '%s, 30, 1024, 16384';;\n", id, id)
+	}
+	script := "#!/bin/sh\ncase $1 in\n--id=*) for id in $(echo \"${1#--id=}\" | tr , ' '); do case $id in\n" + busy.String() + "esac; done;;\n*) cat <<'END'\n" + found.String() + "END\nesac\n"
+	require.NoError(t, os.WriteFile(filepath.Join(m.folder, "nvidia-smi"), []byte(script), 0o700))
+	t.Cleanup(func() { m.nothingLeft(t) })
+	return m
+}
+
+// nothingLeft waits until no process of the machine's trainers or their supervisors runs: all of them have its folder
+// in their environment, or on their command line. It is for a test's end, when the workers are stopped.
+func (m *machine) nothingLeft(t *testing.T) {
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		left := m.processes(t)
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("30 s after the workers' end there are %q", left)
+			return
+		}
+	}
+}
+
+// processes are the command lines of all that the machine's workers have started, and of them.
+func (m *machine) processes(t *testing.T) []string {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	require.NoError(t, err)
+	var found []string
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil && pid != os.Getpid() {
+			environ, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
+			line, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+			if bytes.Contains(environ, []byte(m.folder)) || bytes.Contains(line, []byte(m.folder)) {
+				found = append(found, string(bytes.ReplaceAll(line, []byte{0}, []byte{' '})))
+			}
+		}
+	}
+	return found
+}
+
+// worker is one of a machine's; a killed one is started again.
+type worker struct {
+	*machine
+	name    string
+	address string
+	more    []string // arguments
+	process *local.Process
+}
+
+// start starts a worker of the machine, which trains and does nothing else.
+func (m *machine) start(t *testing.T, name string, more ...string) *worker {
+	t.Helper()
+	address, err := local.FreeAddress()
+	require.NoError(t, err)
+	w := &worker{machine: m, name: name, address: address, more: more}
+	w.again(t)
+	t.Cleanup(func() {
+		_ = syscall.Kill(w.process.Pid(), syscall.SIGCONT)
+		ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+		defer cancel()
+		if err := w.process.Stop(ctx); err != nil {
+			t.Log(err)
+		}
+	})
+	return w
+}
+
+func (w *worker) again(t *testing.T) {
+	t.Helper()
+	scratch := filepath.Join(w.folder, "scratch-"+w.name)
+	require.NoError(t, os.MkdirAll(scratch, 0o700))
+	var err error
+	w.process, err = local.Launch(local.Command{
+		Name: "worker " + w.name, Path: w.stack.Programs.Worker, Log: w.log(),
+		Args: append([]string{
+			"--roles", "train", "--listen", w.address, "--id", w.pool + "-" + w.name, "--scratch", scratch, "--train-slots", "0",
+			"--labels", w.pool, "--only-labels", "--slots", filepath.Join(w.folder, "slots"), "--train-grace", "1s",
+		}, w.more...),
+		Env: append(w.stack.Environment(), "PATH="+w.folder+":"+os.Getenv("PATH")),
+	})
+	require.NoError(t, err)
+}
+
+func (w *worker) log() string { return filepath.Join(w.folder, w.name+".log") }
+
+// killed kills the worker and starts it again.
+func (w *worker) killed(t *testing.T) {
+	t.Helper()
+	w.process.Kill()
+	<-w.process.Done()
+	w.again(t)
+}
+
+// newestCheckpoint is the highest step that a run's attempts have stored; 0: none.
+func newestCheckpoint(t *testing.T, m *model) int {
+	t.Helper()
+	newest := 0
+	err := m.Store.List(t.Context(), fmt.Sprintf("runs/%s/%012d/attempts/", m.name, 1), func(i objectstore.Info) error {
+		if !strings.Contains(i.Key, "/manifest-") {
+			return nil
+		}
+		raw, _, err := objectstore.ReadAll(t.Context(), m.Store, i.Key, 1<<20)
+		var manifest struct{ Step int }
+		if err == nil {
+			err = json.Unmarshal(raw, &manifest)
+		}
+		newest = max(newest, manifest.Step)
+		return err
+	})
+	require.NoError(t, err)
+	return newest
+}
+
+// trained is what the run's last attempt made.
+func trained(t *testing.T, m *model) activities.TrainOutput {
+	t.Helper()
+	out, _ := attempts(t, m)
+	require.NotNil(t, out, "no attempt made a model")
+	return *out
+}
+
+// attempts reads the run's history: what the attempt that made a model returned, and how the others ended.
+func attempts(t *testing.T, m *model) (made *activities.TrainOutput, failed []enumspb.EventType) {
+	t.Helper()
+	scheduled := map[int64]bool{}
+	for _, e := range history1(t, m) {
+		a := e.GetActivityTaskScheduledEventAttributes()
+		if a.GetActivityType().GetName() == "Train" {
+			scheduled[e.GetEventId()] = true
+		}
+		if done := e.GetActivityTaskCompletedEventAttributes(); done != nil && scheduled[done.GetScheduledEventId()] {
+			made = &activities.TrainOutput{}
+			require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(done.GetResult(), made))
+		}
+		if scheduled[e.GetActivityTaskFailedEventAttributes().GetScheduledEventId()] || scheduled[e.GetActivityTaskTimedOutEventAttributes().GetScheduledEventId()] {
+			failed = append(failed, e.GetEventType())
+		}
+	}
+	return made, failed
+}
+
+func history1(t *testing.T, m *model) []*historypb.HistoryEvent {
+	t.Helper()
+	var all []*historypb.HistoryEvent
+	events := m.Temporal.GetWorkflowHistory(t.Context(), m.lifecycle(1), "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		e, err := events.Next()
+		require.NoError(t, err)
+		all = append(all, e)
+	}
+	return all
+}
+
+// hopeless makes a run end when it was judged: these tests are about training.
+func hopeless(m *spec.Model) {
+	m.Gates.Metrics = map[string]spec.Bound{"roc_auc": {Min: new(1.0)}}
+}
+
+const trainerSteps = 100
+
+// A worker is killed five times while its trainer makes a hundred steps. Beside it another trains the same undisturbed.
+func TestAKilledWorkersTrainingIsThatOfAnUndisturbedOne(t *testing.T) {
+	s := shared(t)
+	disturbed, quiet := newMachine(t, s, "killed", 1), newMachine(t, s, "quiet", 1)
+	worker := disturbed.start(t, "a")
+	quiet.start(t, "b")
+	random := rand.New(rand.NewPCG(3, 5))
+	m := newModel(t, s, "killed", func(m *spec.Model) { bySteps(t, disturbed.folder, disturbed.pool, trainerSteps, 30)(m); hopeless(m) })
+	other := newModel(t, s, "undisturbed", func(m *spec.Model) { bySteps(t, quiet.folder, quiet.pool, trainerSteps, 120)(m); hopeless(m) })
+	for _, m := range []*model{m, other} {
+		m.apply(t)
+		m.submit(t, "01.csv", csv(flights(1, fileRows)))
+	}
+	stored, done := 0, 0
+	for kill := range 5 {
+		at := done + 5 + random.IntN(10)
+		testkit.Until(t, fmt.Sprintf("step %d before kill %d", at, kill+1), stageLimit, func() (bool, any) {
+			starts, steps := traced(disturbed.folder, m.name)
+			stored = max(stored, newestCheckpoint(t, m))
+			return len(starts) == kill+1 && len(steps) > 0 && steps[len(steps)-1] >= at, []any{starts, len(steps), stored}
+		})
+		worker.killed(t)
+		stored = max(stored, newestCheckpoint(t, m))
+		testkit.Until(t, fmt.Sprintf("attempt %d", kill+2), stageLimit, func() (bool, any) {
+			starts, _ := traced(disturbed.folder, m.name)
+			if len(starts) < kill+2 {
+				return false, starts
+			}
+			done = starts[kill+1]
+			return true, nil
+		})
+		require.GreaterOrEqual(t, done, stored, "no step that was stored is made again")
+	}
+	m.ends(t, 1, activities.GateFailed)
+	other.ends(t, 1, activities.GateFailed)
+	made, failed := attempts(t, m)
+	require.NotNil(t, made)
+	require.Len(t, failed, 5)
+	require.Equal(t, trained(t, other).Files["model.json"], made.Files["model.json"], "the model of an undisturbed training")
+
+	// Its GPU was measured meanwhile.
+	now := time.Now()
+	testkit.Until(t, "samples of the GPU", stageLimit, func() (bool, any) {
+		rows, err := s.Series.Sum(t.Context(), timeseries.Query{
+			Measurement: "gpu", Tags: map[string]string{"model": other.name}, GroupBy: []string{"gpu"}, Start: now.Add(-time.Hour), Stop: now.Add(time.Minute),
+		})
+		return err == nil && len(rows) == 1 && rows[0].Fields["samples"] >= 1 && rows[0].Fields["utilisation"] == 30*rows[0].Fields["samples"], []any{rows, err}
+	})
+}
+
+// A worker is stopped until its attempt is given up, and comes back: the model that it then hands in is refused.
+func TestAWorkerThatComesBackTooLateCantCommit(t *testing.T) {
+	s := shared(t)
+	machine := newMachine(t, s, "zombie", 1)
+	zombie := machine.start(t, "zombie", "--train-slots", "1")
+	m := newModel(t, s, "zombie", func(m *spec.Model) {
+		// It trains within the worker itself: so it ends its work when it goes on, instead of finding its trainer ended.
+		m.Train.Builtin, m.Train.Params = "trees", map[string]any{"rounds": 2500.0, "max_depth": 8.0, "eta": 0.001, "early_stopping_rounds": 0.0}
+		m.Train.Resources.Labels = []string{machine.pool}
+		hopeless(m)
+	})
+	m.apply(t)
+	id := m.submit(t, "01.csv", csv(flights(1, 6000)))
+	m.stage(t, id, "train")
+	testkit.Until(t, "progress in training", stageLimit, func() (bool, any) {
+		d, err := m.Temporal.DescribeWorkflowExecution(t.Context(), id, "")
+		if err != nil {
+			return false, err
+		}
+		for _, a := range d.GetPendingActivities() {
+			var p activities.TrainProgress
+			if a.GetHeartbeatDetails() != nil && converter.GetDefaultDataConverter().FromPayloads(a.GetHeartbeatDetails(), &p) == nil && p.Step > 0 {
+				return true, nil
+			}
+		}
+		return false, d.GetPendingActivities()
+	})
+	require.NoError(t, syscall.Kill(zombie.process.Pid(), syscall.SIGSTOP))
+	testkit.Until(t, "the attempt to be given up", stageLimit, func() (bool, any) {
+		_, failed := attempts(t, m)
+		return len(failed) == 1, failed
+	})
+	machine.start(t, "other", "--train-slots", "1")
+	testkit.Until(t, "the next attempt", stageLimit, func() (bool, any) {
+		for n, e := 0, history1(t, m); n < len(e); n++ {
+			if a := e[n].GetActivityTaskStartedEventAttributes(); a.GetAttempt() > 0 && a.GetIdentity() == machine.pool+"-other" {
+				return true, nil
+			}
+		}
+		d, err := m.Temporal.DescribeWorkflowExecution(t.Context(), id, "")
+		if err == nil {
+			for _, a := range d.GetPendingActivities() {
+				if a.GetLastWorkerIdentity() == machine.pool+"-other" {
+					return true, nil
+				}
+			}
+		}
+		return false, d.GetPendingActivities()
+	})
+	require.NoError(t, syscall.Kill(zombie.process.Pid(), syscall.SIGCONT))
+	m.ends(t, 1, activities.GateFailed)
+	made, failed := attempts(t, m)
+	require.Equal(t, []enumspb.EventType{enumspb.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT}, failed)
+	require.Contains(t, made.Prefix, "/attempts/002-", "the model is the second attempt's")
+	// The zombie has been told, in whichever way its call came back; and it made no second model of the run.
+	testkit.Until(t, "the zombie's end", stageLimit, func() (bool, any) {
+		log, err := os.ReadFile(zombie.log())
+		return err == nil && refused(string(log)), string(log)
+	})
+}
+
+// refused says that a worker's log shows the server's refusal of what it reported.
+func refused(log string) bool {
+	for line := range strings.Lines(log) {
+		if strings.Contains(line, "ctivity") && (strings.Contains(line, "not found") || strings.Contains(line, "context canceled") || strings.Contains(line, "already")) {
+			return true
+		}
+	}
+	return false
+}
+
+// Twenty runs at once share three GPUs of a machine, whose three workers are killed at random. Each trainer holds locks
+// of its own for the GPUs that it was given.
+func TestTwoTrainersNeverShareAGPU(t *testing.T) {
+	s := shared(t)
+	const runs, kills = 20, 6
+	machine := newMachine(t, s, "share", 3)
+	workers := []*worker{machine.start(t, "a"), machine.start(t, "b"), machine.start(t, "c")}
+	models := make([]*model, runs)
+	var submitting sync.WaitGroup
+	lanes := make(chan struct{}, 4)
+	for i := range models {
+		models[i] = newModel(t, s, fmt.Sprintf("share-%02d", i), func(m *spec.Model) {
+			bySteps(t, machine.folder, machine.pool, 15, 60)(m)
+			hopeless(m)
+			m.Data.Window.MinRows = 50
+		})
+		submitting.Go(func() {
+			lanes <- struct{}{}
+			defer func() { <-lanes }()
+			models[i].land(t, "01.csv", csv(flights(1, 400)))
+			models[i].apply(t)
+		})
+	}
+	random := rand.New(rand.NewPCG(7, 11))
+	submitting.Wait()
+	done := func() int {
+		n := 0
+		for _, m := range models {
+			if _, steps := traced(machine.folder, m.name); len(steps) > 0 && steps[len(steps)-1] == 15 {
+				n++
+			}
+		}
+		return n
+	}
+	for kill := range kills {
+		testkit.Until(t, fmt.Sprintf("progress before kill %d", kill+1), stageLimit, func() (bool, any) { n := done(); return n >= 2*kill+1, n })
+		workers[random.IntN(len(workers))].killed(t)
+	}
+	for _, m := range models {
+		m.ends(t, 1, activities.GateFailed)
+	}
+	shared, err := os.ReadFile(filepath.Join(machine.folder, "shared"))
+	require.ErrorIs(t, err, os.ErrNotExist, "%s", shared)
+	held, err := filepath.Glob(filepath.Join(machine.folder, "held-GPU-*"))
+	require.NoError(t, err)
+	require.Len(t, held, 3, "every GPU was used")
+}
+
+// A run that asks for what no worker has says so within a minute, and goes on when one comes.
+func TestARunThatNobodyCanServeSaysSoAndGoesOnWhenSomebodyCan(t *testing.T) {
+	s := shared(t)
+	machine := newMachine(t, s, "later", 1)
+	m := newModel(t, s, "later", func(m *spec.Model) {
+		bySteps(t, machine.folder, machine.pool, 3, 1)(m)
+		m.Train.Priority = 2
+		hopeless(m)
+	})
+	m.apply(t)
+	id := m.submit(t, "01.csv", csv(flights(1, fileRows)))
+	m.stage(t, id, "train")
+	testkit.Until(t, "the run to say that nobody can serve it", time.Minute, func() (bool, any) {
+		st, _ := m.state(t, id)
+		if len(st.Stages) == 0 {
+			return false, st
+		}
+		train := st.Stages[len(st.Stages)-1]
+		return train.Status == "waiting" && strings.HasPrefix(train.Detail, "no live worker can serve 1 GPU, labels "+machine.pool+"; live are "), st
+	})
+	machine.start(t, "a")
+	var listed []struct {
+		ID     string
+		Live   bool
+		Queues []string
+		Offer  struct{ GPUs []struct{ ID string } }
+	}
+	testkit.Until(t, "the worker to be listed", stageLimit, func() (bool, any) {
+		m.Starter(t, "ana", "-o", "json", "workers").Want(t, 0).Decode(t, &listed)
+		for _, w := range listed {
+			if w.ID == machine.pool+"-a" && w.Live && len(w.Offer.GPUs) == 1 {
+				require.Contains(t, w.Queues, "leanloop-train.gpu1@"+machine.pool)
+				return true, nil
+			}
+		}
+		return false, listed
+	})
+	m.ends(t, 1, activities.GateFailed)
+	for _, e := range history1(t, m) {
+		if a := e.GetActivityTaskScheduledEventAttributes(); a.GetActivityType().GetName() == "Train" {
+			require.Equal(t, "leanloop-train.gpu1@"+machine.pool, a.GetTaskQueue().GetName())
+			require.EqualValues(t, 2, a.GetPriority().GetPriorityKey())
+			require.Equal(t, "tests", a.GetPriority().GetFairnessKey())
+		}
+	}
+}
