@@ -129,6 +129,12 @@ func constantModel(tb testing.TB) map[string][]byte {
 // requestsOf are HTTP requests for the first 1,000 flights, as bytes to be sent.
 func requestsOf(tb testing.TB) [][]byte {
 	tb.Helper()
+	return requestsBy(tb, "")
+}
+
+// requestsBy are requestsOf that name their flight in a field; "": they don't.
+func requestsBy(tb testing.TB, key string) [][]byte {
+	tb.Helper()
 	t, err := january()
 	require.NoError(tb, err)
 	var out [][]byte
@@ -136,6 +142,9 @@ func requestsOf(tb testing.TB) [][]byte {
 		features := map[string]any{}
 		for _, c := range t.Columns[:len(t.Columns)-1] {
 			features[c.Name] = cell(c, row)
+		}
+		if key != "" {
+			features[key] = fmt.Sprintf("flight-%d", row)
 		}
 		body, err := json.Marshal(map[string]any{"features": features})
 		require.NoError(tb, err)
@@ -159,16 +168,25 @@ func cell(c dataset.Column, row int) any {
 }
 
 // gateway is a serving.Server with its stores in memory, following its ledger and answering over loopback.
-type gateway struct{ address string }
+type gateway struct {
+	address string
+	do      func(registry.Command) registry.Entry // appends to its ledger
+}
+
+// gatewayOptions are what the benchmarks' gateways differ in.
+type gatewayOptions struct {
+	sample float64 // share of rows that are logged
+	weight float64 // of the challenger
+	sticky string  // field; "": at random
+}
 
 // newGateway serves the first model as champion, the second, if any, as challenger of a weight. It logs every row.
 func newGateway(tb testing.TB, weight float64, models ...map[string][]byte) *gateway {
 	tb.Helper()
-	return newSampledGateway(tb, 1, weight, models...)
+	return startGateway(tb, gatewayOptions{sample: 1, weight: weight}, models...)
 }
 
-// newSampledGateway is newGateway with another share of rows that are logged.
-func newSampledGateway(tb testing.TB, sample, weight float64, models ...map[string][]byte) *gateway {
+func startGateway(tb testing.TB, o gatewayOptions, models ...map[string][]byte) *gateway {
 	tb.Helper()
 	store := objectstore.NewMemory()
 	ledger := registry.NewLedger(store, modelName)
@@ -178,8 +196,12 @@ func newSampledGateway(tb testing.TB, sample, weight float64, models ...map[stri
 		require.NoError(tb, err)
 		return e
 	}
+	sticky := ""
+	if o.sticky != "" {
+		sticky = "sticky_by: " + o.sticky + ", "
+	}
 	applied, err := registry.PutSpec(tb.Context(), store, modelName, fmt.Appendf(nil,
-		"apiVersion: leanloop/v1\nkind: Model\nmetadata: {name: %s}\ntask: binary\ndata: {prefix: s3://lake/flights/, target: late}\nserving: {log: {sample: %g}}\n", modelName, sample))
+		"apiVersion: leanloop/v1\nkind: Model\nmetadata: {name: %s}\ntask: binary\ndata: {prefix: s3://lake/flights/, target: late}\nserving: {%slog: {sample: %g}}\n", modelName, sticky, o.sample))
 	require.NoError(tb, err)
 	do(registry.Command{Kind: registry.KindSpecApplied, Spec: &registry.SpecApplied{Digest: applied, AppliedBy: "cli:ana"}})
 	for i, files := range models {
@@ -204,7 +226,7 @@ func newSampledGateway(tb testing.TB, sample, weight float64, models ...map[stri
 			continue
 		}
 		do(registry.Command{Kind: registry.KindCanaryStarted, Canary: &registry.CanaryWeight{
-			Version: version.Number, Weight: weight, LeaseUntil: time.Now().Add(time.Hour), Run: "bench",
+			Version: version.Number, Weight: o.weight, LeaseUntil: time.Now().Add(time.Hour), Run: "bench",
 		}})
 	}
 	c := serving.DefaultConfig()
@@ -216,7 +238,7 @@ func newSampledGateway(tb testing.TB, sample, weight float64, models ...map[stri
 	ctx, cancel := context.WithCancel(context.Background())
 	running.Go(func() { _ = server.Run(ctx) })
 	tb.Cleanup(func() { cancel(); running.Wait() })
-	return &gateway{address: serve(tb, server.Handler())}
+	return &gateway{address: serve(tb, server.Handler()), do: do}
 }
 
 // serve answers by h on a free port.

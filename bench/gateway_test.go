@@ -116,8 +116,21 @@ func BenchmarkSplit(b *testing.B) {
 
 // BenchmarkPredictionLog asks the gateway with every row logged and with none, in turn. One operation is a round of both.
 func BenchmarkPredictionLog(b *testing.B) {
-	on, off := newSampledGateway(b, 1, 0, treesModel(b, 1)), newSampledGateway(b, 0, 0, treesModel(b, 1))
-	requests := requestsOf(b)
+	on, off := startGateway(b, gatewayOptions{sample: 1}, treesModel(b, 1)), startGateway(b, gatewayOptions{}, treesModel(b, 1))
+	duel(b, on, off, requestsOf(b))
+}
+
+// BenchmarkCanary asks the gateway with all that a canary brings, a sticky split and every row logged, and with the
+// champion alone and no log, in turn. One operation is a round of both.
+func BenchmarkCanary(b *testing.B) {
+	const key = "flight_key"
+	on := startGateway(b, gatewayOptions{sample: 1, weight: 0.1, sticky: key}, treesModel(b, 1), treesModel(b, 2))
+	off := startGateway(b, gatewayOptions{sticky: key}, treesModel(b, 1))
+	duel(b, on, off, requestsBy(b, key))
+}
+
+// duel reports predictions a second of two gateways that take turns, and their ratio.
+func duel(b *testing.B, on, off *gateway, requests [][]byte) {
 	var spent [2]time.Duration
 	load(b, on.address, requests)
 	load(b, off.address, requests)

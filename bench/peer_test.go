@@ -30,13 +30,11 @@ type answer struct {
 	Error   string    `json:"error"`
 }
 
+func benchPython() string { return either(os.Getenv(pythonVariable), "python3") }
+
 // newPeer starts a peer that may use the given number of threads.
 func newPeer(b *testing.B, threads int) *peer {
-	python := os.Getenv(pythonVariable)
-	if python == "" {
-		python = "python3"
-	}
-	cmd := exec.Command(python, "peers/peers.py")
+	cmd := exec.Command(benchPython(), "peers/peers.py")
 	cmd.Env = os.Environ()
 	for _, name := range []string{"POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ARROW_NUM_THREADS"} {
 		cmd.Env = append(cmd.Env, name+"="+strconv.Itoa(threads))

@@ -98,6 +98,50 @@ def evidently_drift(reference, current, columns):
     return seconds, evidently.__version__, [float(m["value"]) for m in found["metrics"]]
 
 
+def scoring(model, path, columns):
+    import numpy as np
+    import xgboost as xgb
+
+    booster = xgb.Booster({"nthread": 1}, model_file=model)
+    return booster, np.ascontiguousarray(binary(path, columns), dtype=np.float32), xgb.__version__
+
+
+def xgboost_core(model, path, columns, rows, calls):
+    """XGBoost's own predictor, called by its C API as cheaply as Python can: every argument is made beforehand."""
+    import ctypes
+
+    import numpy as np
+    from xgboost.core import _LIB, _check_call
+
+    booster, x, version = scoring(model, path, columns)
+    config = b'{"type": 0, "training": false, "iteration_begin": 0, "iteration_end": 0, "missing": NaN, "strict_shape": false, "cache_id": 0}'
+    blocks = []
+    for start in range(0, len(x) - rows + 1, rows):
+        data = {"data": [x[start:].ctypes.data, True], "shape": [rows, columns], "typestr": "<f4", "version": 3, "strides": None}
+        blocks.append(json.dumps(data).encode())
+    shape, dims, result = ctypes.POINTER(ctypes.c_uint64)(), ctypes.c_uint64(), ctypes.POINTER(ctypes.c_float)()
+    out = [ctypes.byref(v) for v in (shape, dims, result)]
+    predict, handle, none = _LIB.XGBoosterPredictFromDense, booster.handle, ctypes.c_void_p()
+    _check_call(predict(handle, blocks[0], config, none, *out))
+    begin = time.perf_counter()
+    for i in range(calls):
+        predict(handle, blocks[i % len(blocks)], config, none, *out)
+    seconds = time.perf_counter() - begin
+    _check_call(predict(handle, blocks[0], config, none, *out))
+    return seconds, version, np.ctypeslib.as_array(result, (rows,)).astype(float).tolist()
+
+
+def xgboost_inplace(model, path, columns, rows, calls):
+    """The same as Python programs call it."""
+    booster, x, version = scoring(model, path, columns)
+    blocks = [x[start : start + rows] for start in range(0, len(x) - rows + 1, rows)]
+    booster.inplace_predict(blocks[0])
+    begin = time.perf_counter()
+    for i in range(calls):
+        booster.inplace_predict(blocks[i % len(blocks)])
+    return time.perf_counter() - begin, version, booster.inplace_predict(blocks[0]).astype(float).tolist()
+
+
 def main():
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
