@@ -138,7 +138,7 @@ func (d *evaluated) judge(s *EvaluateSummary) error {
 	gates := d.spec.Gates
 	in := evaluation.Input{
 		Metrics: s.Metrics, HasChampion: s.Champion > 0, ChampionUnscorable: s.Unscorable, ComparisonProblem: d.problem,
-		JudgedRows: s.JudgedRows, MinRows: d.spec.Split.Test.MinRows,
+		JudgedRows: s.JudgedRows, MinRows: d.spec.Split.Test.MinRows, UnknownTraining: s.Unknown,
 	}
 	if d.challenger.ByFile() {
 		in.NoLatency = "predict.command scores files: what a single request takes isn't measured"

@@ -31,11 +31,12 @@ type EvaluateSummary struct {
 	Comparison *evaluation.Comparison      `json:"comparison,omitempty"`
 	Disparity  *evaluation.DisparityResult `json:"disparity,omitempty"`
 	JudgedRows int                         `json:"judged_rows"` // test rows that neither was trained on
-	ScoredRows int                         `json:"scored_rows"` // that Metrics are of: JudgedRows, or where those are too few all test rows that the challenger wasn't trained on
+	ScoredRows int                         `json:"scored_rows"` // that Metrics are of: JudgedRows, or where those are too few all test rows that the challenger wasn't trained on; all, where nobody knows what it was trained on
 	LeftOut    int                         `json:"left_out"`    // test rows that the champion or the challenger was trained on
 	Champion   int                         `json:"champion"`
 	Epoch      int64                       `json:"epoch"`
 	Unscorable string                      `json:"unscorable,omitempty"` // why the champion couldn't score the rows
+	Unknown    string                      `json:"unknown,omitempty"`    // why nobody knows what one of them was trained on
 	Previous   evaluation.Values           `json:"previous,omitempty"`   // the champion's metrics on the same rows
 }
 
@@ -84,11 +85,16 @@ func (e *Evaluator) Evaluate(ctx context.Context, in EvaluateInput) (_ EvaluateO
 	duel := evaluated{spec: m, table: rows.Prepared.Table, challenger: challenger, champion: champion, now: e.Lake.Now}
 	// Both are scored on rows that neither was trained on. Where too few are left for a comparison, the challenger's own
 	// test rows still tell whether its absolute gates hold.
-	judged := dataset.JudgeRows(rows.Prepared, rows.Parts.Test, trained, championTrained)
+	s.Unknown = unknownTraining(trained, championTrained, s.Champion)
+	test := younger(rows, m.Data.Time, rows.Parts.Test, importedUntil(in.Train.Imported))
+	judged := dataset.JudgeRows(rows.Prepared, younger(rows, m.Data.Time, test, importedUntil(championOf(head.State).Imported)), trained, championTrained)
 	s.JudgedRows, s.LeftOut = len(judged), len(rows.Parts.Test)-len(judged)
 	duel.common = s.JudgedRows >= m.Split.Test.MinRows && s.JudgedRows > 0
-	if !duel.common {
-		judged = dataset.JudgeRows(rows.Prepared, rows.Parts.Test, trained)
+	switch {
+	case trained.Unknown():
+		judged = rows.Parts.Test // it may have seen any of them, which is said
+	case !duel.common:
+		judged = dataset.JudgeRows(rows.Prepared, test, trained)
 	}
 	s.ScoredRows = len(judged)
 	if err := duel.score(ctx, judged, &s); err != nil {

@@ -40,6 +40,7 @@ type LifecycleInput struct {
 	Team        string    `json:"team,omitempty"`
 	Force       bool      `json:"force,omitempty"`
 	RequestedBy string    `json:"requested_by,omitempty"`
+	Import      *Import   `json:"import,omitempty"` // takes the place of training
 }
 
 // LifecycleResult is how a run ended. Head is the ledger's newest entry that the run saw.

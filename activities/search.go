@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/objectstore"
 	"github.com/leanloop/leanloop/internal/search"
 	"github.com/leanloop/leanloop/internal/spec"
@@ -298,5 +299,5 @@ func (s *Searches) TakeBest(ctx context.Context, in TrainInput) (TrainOutput, er
 		Prefix: r.Prefix, Files: r.Files, Metrics: r.Metrics, Rounds: r.Rounds, TrainRows: input.Train.Rows,
 		NewestEvent: newestEvent(m, rows), Seconds: r.Seconds, Trial: r.Number, Params: r.Params,
 	}
-	return out, commitRows(ctx, s.Lake.Store, rows, input, &out)
+	return out, commitRows(ctx, s.Lake.Store, dataset.TrainedKeys(rows.Prepared, rows.Parts), input, &out)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/objectstore"
+	"github.com/leanloop/leanloop/internal/registry"
 	"github.com/leanloop/leanloop/internal/spec"
 	"github.com/leanloop/leanloop/internal/training"
 	"github.com/leanloop/leanloop/internal/training/gpu"
@@ -59,6 +60,8 @@ type TrainOutput struct {
 	// Trial and Params are those of the search that chose the model; 0 and none where there was none.
 	Trial  int            `json:"trial,omitempty"`
 	Params map[string]any `json:"params,omitempty"`
+
+	Imported *registry.Imported `json:"imported,omitempty"` // it was trained elsewhere
 }
 
 // TrainProgress is the heartbeat of a training attempt.
@@ -234,7 +237,7 @@ func (t *Trainer) commit(ctx context.Context, rows *snapshotRows, in training.In
 	if err := commitModel(ctx, t.Lake.Store, made, out.Prefix, out.Files); err != nil {
 		return err
 	}
-	return commitRows(ctx, t.Lake.Store, rows, in, out)
+	return commitRows(ctx, t.Lake.Store, dataset.TrainedKeys(rows.Prepared, rows.Parts), in, out)
 }
 
 // commitModel uploads what a training made.
@@ -256,8 +259,8 @@ func commitModel(ctx context.Context, store objectstore.Putter, made *training.O
 }
 
 // commitRows uploads what is kept of the rows that a model was trained on.
-func commitRows(ctx context.Context, store objectstore.Putter, rows *snapshotRows, in training.Input, out *TrainOutput) error {
-	keys, err := dataset.TrainedKeys(rows.Prepared, rows.Parts).MarshalBinary()
+func commitRows(ctx context.Context, store objectstore.Putter, trained dataset.KeySet, in training.Input, out *TrainOutput) error {
+	keys, err := trained.MarshalBinary()
 	if err != nil {
 		return err
 	}

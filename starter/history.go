@@ -127,7 +127,11 @@ func describeCommand(e registry.Entry) string {
 		return "spec " + short(c.Spec.Digest)
 	case c.Registered != nil:
 		v, _ := e.State.ByArtifact(c.Registered.Artifact)
-		return fmt.Sprintf("version %d, %s, artifact %s", v.Number, c.Registered.Verdict, short(c.Registered.Artifact))
+		imported := ""
+		if i := c.Registered.Imported; i != nil {
+			imported = fmt.Sprintf(", imported by %s from %s", i.By, short(i.Digest))
+		}
+		return fmt.Sprintf("version %d, %s, artifact %s%s", v.Number, c.Registered.Verdict, short(c.Registered.Artifact), imported)
 	case c.Approved != nil:
 		return fmt.Sprintf("version %d by %s, evidence %s", c.Approved.Version, strings.Join(c.Approved.Approvers, ", "), short(c.Approved.Evidence))
 	case c.Rejected != nil:

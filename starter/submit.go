@@ -59,6 +59,7 @@ type submitted struct {
 	Model     string             `json:"model"`
 	Applied   *applied           `json:"applied,omitempty"`
 	Object    *activities.Object `json:"object,omitempty"`
+	Import    string             `json:"import,omitempty"`    // digest of the model that was imported
 	Lifecycle string             `json:"lifecycle,omitempty"` // empty while it waits behind an open run
 	Queued    int                `json:"queued"`
 	Duplicate bool               `json:"duplicate,omitempty"` // the file was submitted, or noticed, before
@@ -79,11 +80,19 @@ func runSubmit(ctx context.Context, o *submitOptions) error {
 	if err != nil {
 		return err
 	}
-	engine, err := o.engine(ctx)
-	if err != nil {
+	if _, err := o.engine(ctx); err != nil { // before anything is landed
 		return err
 	}
 	trigger, err := o.trigger(ctx, m, &out)
+	if err != nil {
+		return err
+	}
+	return o.ask(ctx, trigger, &out)
+}
+
+// ask hands over the trigger, finds the run that takes it and, with --wait, follows it to its end.
+func (o *submitOptions) ask(ctx context.Context, trigger activities.Trigger, out *submitted) error {
+	engine, err := o.engine(ctx)
 	if err != nil {
 		return err
 	}
@@ -91,7 +100,7 @@ func runSubmit(ctx context.Context, o *submitOptions) error {
 	if err != nil {
 		return err
 	}
-	if answer.Duplicate && o.force {
+	if answer.Duplicate && o.force && trigger.Import == nil {
 		// The file is known, so it starts nothing; the person still wants a run.
 		trigger.Object, trigger.Key = nil, o.key(trigger.Actor)
 		if answer, err = engine.Submit(ctx, out.Model, trigger); err != nil {
@@ -115,9 +124,9 @@ func runSubmit(ctx context.Context, o *submitOptions) error {
 		out.URL = o.link(out.Lifecycle)
 	}
 	if !o.wait {
-		return o.print(out, func(p *page) { submittedTable(p, out) })
+		return o.print(out, func(p *page) { submittedTable(p, *out) })
 	}
-	o.say("%s%s", submittedLine(out), after(out.URL))
+	o.say("%s%s", submittedLine(*out), after(out.URL))
 	end, err := follow(ctx, o.app, out.Lifecycle, o.timeout)
 	if err != nil {
 		return err
@@ -224,6 +233,9 @@ func submittedLine(s submitted) string {
 	case s.Lifecycle == "":
 		return fmt.Sprintf("waits behind the open run of %s, %d in line: starter watch %s", s.Model, s.Queued, s.Model)
 	case s.Duplicate:
+		if s.Import != "" {
+			return s.Lifecycle + " has this model (--force asks for another run)"
+		}
 		return s.Lifecycle + " has this file" // whether it was new, or the landing prefix was looked at before we asked
 	}
 	return s.Lifecycle + " started"
@@ -232,6 +244,9 @@ func submittedLine(s submitted) string {
 func submittedTable(p *page, s submitted) {
 	if s.Object != nil {
 		p.line("landed %s (%s)", s.Object.URL(), size(s.Object.Size))
+	}
+	if s.Import != "" {
+		p.line("stored model %s", short(s.Import))
 	}
 	p.line("%s", submittedLine(s))
 	if s.URL != "" {

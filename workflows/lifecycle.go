@@ -114,14 +114,19 @@ func (l *lifecycle) run(ctx workflow.Context) error {
 	if err := l.setup(ctx); err != nil {
 		return err
 	}
-	stages := []struct {
+	type stage struct {
 		name string
 		do   func(workflow.Context) error
-	}{
+	}
+	made := stage{"train", l.trainModel}
+	if l.in.Import != nil {
+		made = stage{"adopt", l.adopt}
+	}
+	stages := []stage{
 		{"ingest", l.ingest},
 		{"validate", l.validate},
 		{"snapshot", l.takeSnapshot},
-		{"train", l.trainModel},
+		made,
 		{"evaluate", l.judge},
 		{"register", l.register},
 		{"approve", l.approve},
@@ -166,6 +171,8 @@ func (l *lifecycle) takeSnapshot(ctx workflow.Context) error {
 	l.snapshot, l.result.Snapshot, l.result.Rows = out, out.Digest, out.Rows
 	l.state.Snapshot, l.state.Rows = out.Digest, out.Rows
 	switch {
+	case out.Problem != "" && l.in.Import != nil:
+		return end(activities.ValidationFailed, "%s: an imported model is judged on the data set's test rows, so data has to be landed first (starter submit --data)", out.Problem)
 	case out.Problem != "":
 		return end(activities.ValidationFailed, "%s", out.Problem)
 	case out.Unchanged > 0:
@@ -173,6 +180,23 @@ func (l *lifecycle) takeSnapshot(ctx workflow.Context) error {
 	}
 	l.detail("%d rows of %d file(s): %d train, %d validation, %d test", out.Rows, out.Files, out.Train, out.Validation, out.Test)
 	l.attributes = append(l.attributes, AttributeSnapshot.ValueSet(out.Digest)) // told with the next stage
+	return nil
+}
+
+// adopt takes an imported model for what training would have made.
+func (l *lifecycle) adopt(ctx workflow.Context) error {
+	out, err := call(ctx, dataScan(), evaluator.Adopt, activities.AdoptInput{
+		Model: l.in.Model, Spec: l.in.Spec, Lifecycle: l.result.ID, Number: l.in.Number, Snapshot: l.snapshot.Digest, AsOf: l.asOf,
+		Import: *l.in.Import, By: l.in.RequestedBy,
+	})
+	if errorType(err) == activities.ErrorTrainInput {
+		return end(activities.Failed, "import: %s", reason(err))
+	}
+	if err != nil {
+		return err
+	}
+	l.train = out
+	l.detail("imported by %s: model %.12s", l.in.RequestedBy, l.in.Import.Digest)
 	return nil
 }
 

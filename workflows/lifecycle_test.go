@@ -61,6 +61,15 @@ func line(stages []activities.StageResult) string {
 
 const untilApprove = "ingest done, validate done, snapshot done, train done, evaluate done, register done, "
 
+const untilAdopted = "ingest skipped, validate skipped, snapshot done, "
+
+// imported makes a run one of a model that ben imported.
+func imported(in *activities.LifecycleInput) {
+	given := activities.NewImport(map[string][]byte{"model.json": nil}, time.Time{})
+	in.Objects, in.RequestedBy, in.Import = nil, ben, &given
+	in.Triggers = []activities.Trigger{{Kind: activities.TriggerPerson, Key: "k", Actor: ben, Import: &given}}
+}
+
 // outcomes is the table of how a run may end.
 var outcomes = []struct {
 	name       string
@@ -105,6 +114,41 @@ var outcomes = []struct {
 		outcome: activities.Promoted,
 		stages: strings.NewReplacer("ingest done", "ingest skipped", "validate done", "validate skipped").Replace(untilApprove) +
 			"approve done, canary done, promote done",
+	},
+	{
+		name:  "an imported model takes the place of training",
+		input: imported,
+		given: func(s *stage) {
+			s.world.train.refuses(activities.ErrorScript, "it isn't trained")
+			s.decides(time.Hour, approval.Approve, ana, 1)
+		},
+		outcome: activities.Promoted, reason: "version 2 is the champion",
+		stages: untilAdopted + "adopt done, evaluate done, register done, approve done, canary done, promote done",
+	},
+	{
+		name:  "an imported model isn't approved by who imported it alone",
+		input: imported,
+		given: func(s *stage) {
+			s.decides(time.Hour, approval.Approve, ben, 1)
+			s.decides(2*time.Hour, approval.Reject, ana, 1)
+		},
+		outcome: activities.Rejected, stages: untilAdopted + "adopt done, evaluate done, register done, approve failed",
+	},
+	{
+		name:  "an imported model that can't be used ends the run",
+		input: imported,
+		given: func(s *stage) {
+			s.world.adopt.refuses(activities.ErrorTrainInput, `input "speed" is none of the features`)
+		},
+		outcome: activities.Failed, reason: `import: input "speed" is none of the features`, stages: untilAdopted + "adopt failed", fault: true,
+	},
+	{
+		name:  "an imported model has nothing to be judged on before data was landed",
+		input: imported,
+		given: func(s *stage) {
+			s.world.snapshot.answers(activities.SnapshotOutput{Problem: "the data set has no accepted file"})
+		},
+		outcome: activities.ValidationFailed, reason: "data has to be landed first (starter submit --data)", stages: "ingest skipped, validate skipped, snapshot failed",
 	},
 	{
 		name: "a refused file ends a run that only it asked for",

@@ -132,6 +132,7 @@ type world struct {
 	trial    fake[activities.TrainInput, activities.TrialOutput]
 	fail     fake[activities.TrialFailure, activities.TrialOutput]
 	take     fake[activities.TrainInput, activities.TrainOutput]
+	adopt    fake[activities.AdoptInput, activities.TrainOutput]
 	evaluate fake[activities.EvaluateInput, activities.EvaluateOutput]
 	register fake[activities.RegisterInput, activities.RegisterOutput]
 	decide   fake[activities.DecisionInput, activities.LedgerOutput]
@@ -199,6 +200,9 @@ func (w *world) wire(r worker.ActivityRegistry) {
 	})
 	wire(r, searches.TakeBest, &w.take, func(in activities.TrainInput) (activities.TrainOutput, error) {
 		return activities.TrainOutput{Prefix: "runs/trial/", TrainRows: 2400, Trial: in.Trial, Params: in.Params}, nil
+	})
+	wire(r, evaluator.Adopt, &w.adopt, func(activities.AdoptInput) (activities.TrainOutput, error) {
+		return activities.TrainOutput{Prefix: "runs/import/"}, nil
 	})
 	wire(r, evaluator.Evaluate, &w.evaluate, w.judge)
 	wire(r, registrar.Register, &w.register, w.enter)

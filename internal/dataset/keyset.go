@@ -22,6 +22,15 @@ func NewKeySet(scheme string, keys []uint64) KeySet {
 	return KeySet{scheme: scheme, sorted: slices.Compact(sorted)}
 }
 
+// schemeUnknown is no scheme of any rows: JudgeRows lets none of them judge.
+const schemeUnknown = "unknown"
+
+// UnknownKeys is the set of a version of which nobody knows what it was trained on: any row may be among it.
+func UnknownKeys() KeySet { return NewKeySet(schemeUnknown, []uint64{0}) }
+
+// Unknown reports whether the set is UnknownKeys.
+func (s KeySet) Unknown() bool { return s.scheme == schemeUnknown }
+
 // Len is the number of distinct keys.
 func (s KeySet) Len() int { return len(s.sorted) }
 

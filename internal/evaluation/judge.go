@@ -15,6 +15,7 @@ import (
 //
 //   - a metric outside its bound, missing or NaN fails;
 //   - a latency that can't be measured (NoLatency) is inconclusive;
+//   - training rows that nobody knows (UnknownTraining) are inconclusive, and the champion isn't compared;
 //   - fewer judged rows than MinRows is inconclusive, and the champion isn't compared on them;
 //   - a lower bound of the difference to the champion that is worse than -max_loss fails; no comparison is
 //     inconclusive;
@@ -32,7 +33,11 @@ func Judge(g spec.Gates, in Input) Verdict {
 	if g.Disparity != nil {
 		judgeDisparity(&v, *g.Disparity, in.Disparity)
 	}
-	enough := judgeRows(&v, in)
+	if in.UnknownTraining != "" {
+		v.add(Reason{Gate: "trained_rows", Outcome: Inconclusive, Observed: math.NaN(), Limit: math.NaN(),
+			Message: "gate trained_rows: " + in.UnknownTraining + ": it may have seen any of the rows that it is judged on, a person is asked"})
+	}
+	enough := judgeRows(&v, in) && in.UnknownTraining == ""
 	judgeChampion(&v, g.Champion, in, enough)
 	return v
 }
@@ -104,6 +109,9 @@ func judgeChampion(v *Verdict, gate spec.ChampionGate, in Input, enough bool) {
 		v.NeedsAttention = true
 		r.Message = "gate " + name + ": the champion can't score these rows (" + in.ChampionUnscorable +
 			"), absolute gates only: whoever approves must know that nothing was compared"
+	case in.UnknownTraining != "":
+		r.Outcome = Inconclusive
+		r.Message = "gate " + name + ": not compared, since no row is known to be new to both, a person is asked"
 	case !enough:
 		r.Outcome = Inconclusive
 		r.Message = "gate " + name + ": not compared on so few rows, a person is asked"

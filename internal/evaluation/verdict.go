@@ -28,6 +28,9 @@ type Input struct {
 	Comparison *Comparison `json:"comparison,omitempty"`
 	// ComparisonProblem is why there is no comparison although the champion can score (ErrUndefined's text).
 	ComparisonProblem string `json:"comparison_problem,omitempty"`
+	// UnknownTraining is why nobody knows which rows a model was trained on, so that no row is known to be a fair one; "":
+	// it is known. Then the metrics are of all test rows, and the verdict is inconclusive at best.
+	UnknownTraining string `json:"unknown_training,omitempty"`
 	// JudgedRows is how many test rows are left that neither model was trained on; under MinRows the verdict is
 	// inconclusive at best. MinRows 0: any number will do.
 	JudgedRows int `json:"judged_rows"`

@@ -115,6 +115,9 @@ func (s *State) register(c Command) error {
 	if err := checkDigest("artifact", r.Artifact); err != nil {
 		return s.refuse(c, "%v", err)
 	}
+	if i := r.Imported; i != nil && (i.Digest == "" || i.By == "" || len(i.Digest) > maxKeyLen || len(i.By) > maxKeyLen) {
+		return s.refuse(c, "imported: digest of %d bytes by %d bytes, want both, within %d", len(i.Digest), len(i.By), maxKeyLen)
+	}
 	if r.Evidence == "" {
 		return s.refuse(c, "no evidence: an approval would bind to nothing")
 	}
@@ -138,7 +141,7 @@ func (s *State) register(c Command) error {
 	}
 	v.Snapshot, v.Spec, v.Lifecycle = r.Snapshot, r.Spec, r.Lifecycle
 	v.Verdict, v.Evidence, v.Metrics = r.Verdict, r.Evidence, r.Metrics
-	v.TrainedRows, v.NewestEvent = r.TrainedRows, r.NewestEvent
+	v.TrainedRows, v.NewestEvent, v.Imported = r.TrainedRows, r.NewestEvent, r.Imported
 	v.Status, v.Approval = StatusRegistered, nil
 	s.set(v)
 	return nil

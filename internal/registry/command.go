@@ -73,6 +73,14 @@ type Registered struct {
 	Metrics     map[string]float64 `json:"metrics,omitempty"` // on the test rows; those without a finite value are left out
 	TrainedRows int                `json:"trained_rows,omitempty"`
 	NewestEvent time.Time          `json:"newest_event,omitzero"`
+	Imported    *Imported          `json:"imported,omitempty"` // nil: it was trained here
+}
+
+// Imported says where a version came from that was trained elsewhere.
+type Imported struct {
+	Digest       string    `json:"digest"`                 // of the files that were given
+	By           string    `json:"by"`                     // who gave them
+	TrainedUntil time.Time `json:"trained_until,omitzero"` // the newest event it may have been trained on, as they said; zero: unknown
 }
 
 // Decided is a person's decision on a version: the arguments of approved and rejected.

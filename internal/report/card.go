@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"github.com/leanloop/leanloop/internal/evaluation"
+	"github.com/leanloop/leanloop/internal/registry"
 	"github.com/leanloop/leanloop/internal/spec"
 )
 
@@ -38,6 +39,8 @@ type CardInput struct {
 	Comparison *evaluation.Comparison
 	Disparity  *evaluation.DisparityResult
 	Verdict    evaluation.Verdict
+
+	Imported *registry.Imported // nil: it was trained here
 }
 
 // Card is a model card in Markdown: what it is for, what it was made from, how good it is and for whom.
@@ -50,6 +53,12 @@ func Card(in CardInput) []byte {
 	if !in.From.IsZero() {
 		fmt.Fprintf(&b, ", events from %s to %s", in.From.UTC().Format(time.DateOnly), in.To.UTC().Format(time.DateOnly))
 	}
+	if in.Imported != nil {
+		fmt.Fprintf(&b, ". It was judged on %d of them; %s.\n\nImported by %s from files with digest `%.12s`: it was trained elsewhere, %s.\n\n",
+			in.JudgedRows, in.Dropped, line(in.Imported.By), in.Imported.Digest, trainedOn(in.Imported))
+		fmt.Fprintf(&b, "## Quality\n\nOn %d rows.\n\n| metric | this version | champion |\n| --- | ---: | ---: |\n", in.JudgedRows)
+		return append(b.Bytes(), quality(in)...)
+	}
 	fmt.Fprintf(&b, ". %d rows trained it, %d validated, %d were held out; %s.\n\n", in.Train, in.Validation, in.Test, in.Dropped)
 	if len(m.Train.Command) > 0 {
 		fmt.Fprintf(&b, "Trained by `%s`.\n\n", line(strings.Join(m.Train.Command, " ")))
@@ -57,6 +66,20 @@ func Card(in CardInput) []byte {
 		fmt.Fprintf(&b, "Trained by the built-in %s trainer.\n\n", m.Train.Builtin)
 	}
 	fmt.Fprintf(&b, "## Quality\n\nOn %d held-out rows.\n\n| metric | this version | champion |\n| --- | ---: | ---: |\n", in.JudgedRows)
+	return append(b.Bytes(), quality(in)...)
+}
+
+// trainedOn is what is known of an imported version's training rows.
+func trainedOn(i *registry.Imported) string {
+	if i.TrainedUntil.IsZero() {
+		return "on rows that nobody has named"
+	}
+	return "on events up to " + i.TrainedUntil.UTC().Format(time.RFC3339) + ", as they say"
+}
+
+// quality is the metrics' rows, and what the gates say.
+func quality(in CardInput) []byte {
+	var b bytes.Buffer
 	for _, name := range slices.Sorted(maps.Keys(in.Metrics)) {
 		previous := ""
 		if v, ok := in.Previous[name]; ok {

@@ -58,6 +58,7 @@ type RouteStatus struct {
 	Challenger      *ArmStatus `json:"challenger"`
 	Weight          float64    `json:"weight"`           // by the ledger
 	EffectiveWeight float64    `json:"effective_weight"` // now: 0 past the lease or without a recent ledger read
+	Canary          string     `json:"canary"`           // none | live | mirrored | expired | stale | unloaded | overridden
 	LeaseUntil      *time.Time `json:"lease_until,omitempty"`
 	LedgerAge       *float64   `json:"ledger_age_seconds"` // since the last successful read; null: none yet
 	StickyBy        string     `json:"sticky_by,omitempty"`
@@ -80,7 +81,7 @@ func (s *Server) statuses() []RouteStatus {
 	now := s.ports.Clock()
 	out := []RouteStatus{}
 	for _, f := range s.all() {
-		st := RouteStatus{Model: f.model}
+		st := RouteStatus{Model: f.model, Canary: s.route(f.model).canary(now)}
 		st.Problems, st.HeadSeq = f.troubles.current(), f.seen.Load()
 		if age, ok := f.fresh.age(now); ok {
 			seconds := age.Seconds()

@@ -2,6 +2,7 @@ package serving
 
 import (
 	"strconv"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -9,9 +10,13 @@ import (
 	"github.com/leanloop/leanloop/internal/timeseries"
 )
 
-// metrics are what /metrics tells. Labels are bounded: models and versions come from ledgers, never from requests.
+// metrics are what /metrics tells. Labels are bounded: models and versions come from ledgers, never from requests, and of
+// a model's versions those served last are kept.
 type metrics struct {
 	registry *prometheus.Registry
+
+	mu       sync.Mutex
+	versions map[string][]string // by model: those that have series, newest first
 
 	latency     *prometheus.HistogramVec
 	predictions *prometheus.CounterVec
@@ -38,7 +43,7 @@ const codeFallback = "fallback"
 
 func newMetrics(s *Server) *metrics {
 	m := &metrics{
-		registry: prometheus.NewRegistry(),
+		registry: prometheus.NewRegistry(), versions: map[string][]string{},
 		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "leanloop_request_seconds", Help: "Time that an arm took to encode and score its part of a request.",
 			Buckets: prometheus.ExponentialBuckets(10e-6, 2, 20),
@@ -92,6 +97,7 @@ func newMetrics(s *Server) *metrics {
 // of gives an arm's metrics.
 func (m *metrics) of(model string, version int, arm string) *armMetrics {
 	number := strconv.Itoa(version)
+	m.remember(model, number)
 	failed := "500"
 	if arm == timeseries.ArmChallenger {
 		failed = codeFallback
@@ -133,6 +139,8 @@ type routeCollector struct{ server *Server }
 var (
 	weightDesc = prometheus.NewDesc("leanloop_canary_weight",
 		"Share of requests that the challenger gets now: 0 past its lease or without a recent ledger read.", []string{"model"}, nil)
+	statusDesc = prometheus.NewDesc("leanloop_canary_status",
+		"1 for what this gateway makes of the model's canary, 0 for the other states.", []string{"model", "status"}, nil)
 	versionDesc  = prometheus.NewDesc("leanloop_served_version", "Version number of an arm.", []string{"model", "arm"}, nil)
 	seqDesc      = prometheus.NewDesc("leanloop_ledger_applied_seq", "Ledger entry that is served completely.", []string{"model"}, nil)
 	lagDesc      = prometheus.NewDesc("leanloop_ledger_lag_entries", "Entries read and not served yet.", []string{"model"}, nil)
@@ -142,7 +150,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (c routeCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{weightDesc, versionDesc, seqDesc, lagDesc, ageDesc, overrideDesc} {
+	for _, d := range []*prometheus.Desc{weightDesc, statusDesc, versionDesc, seqDesc, lagDesc, ageDesc, overrideDesc} {
 		ch <- d
 	}
 }
@@ -154,6 +162,13 @@ func (c routeCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, r := range c.server.statuses() {
 		gauge(weightDesc, r.EffectiveWeight, r.Model)
+		for _, state := range canaryStates() {
+			is := 0.0
+			if state == r.Canary {
+				is = 1
+			}
+			gauge(statusDesc, is, r.Model, state)
+		}
 		gauge(seqDesc, float64(r.Seq), r.Model)
 		gauge(lagDesc, float64(max(0, r.HeadSeq-r.Seq)), r.Model)
 		overridden := 0.0

@@ -131,15 +131,20 @@ func writtenSignature(dir string, in Input) (inference.Signature, error) {
 	if err != nil {
 		return s, err
 	}
+	return s, holdToData(s, in)
+}
+
+// holdToData says what a signature has that the data hasn't.
+func holdToData(s inference.Signature, in Input) error {
 	if s.Output != in.Target || s.Task != in.Task {
-		return s, fmt.Errorf("signature.json: observed task %s of %q, want %s of %q", s.Task, s.Output, in.Task, in.Target)
+		return fmt.Errorf("signature.json: observed task %s of %q, want %s of %q", s.Task, s.Output, in.Task, in.Target)
 	}
 	for _, input := range s.Inputs {
 		if !slices.Contains(in.Features, input.Name) {
-			return s, fmt.Errorf("signature.json: input %q is none of the features %s", input.Name, some(in.Features))
+			return fmt.Errorf("signature.json: input %q is none of the features %s", input.Name, some(in.Features))
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // deriveSignature describes a model by its own feature names and the training columns of those names. A model without
