@@ -36,7 +36,7 @@ type CanaryQualityInput struct {
 	Quality  spec.CanaryQuality `json:"quality"`
 }
 
-// CanaryQuality finds the labels that have reached a canary's answers. Of each request, and of each id, one row counts:
+// CanaryQuality finds the labels that have reached a canary's answers, by files that landed or were accepted meanwhile. Of each request, and of each id, one row counts:
 // rows of one request and answers about one thing resemble each other, and would be taken for more than they are. Labels
 // of a class that a version doesn't know make the reading a problem, not an error.
 func (m *Monitors) CanaryQuality(ctx context.Context, in CanaryQualityInput) (canary.Quality, error) {
@@ -55,7 +55,7 @@ func (m *Monitors) CanaryQuality(ctx context.Context, in CanaryQualityInput) (ca
 		if err != nil {
 			return out, err
 		}
-		w.labelsAfter = in.From
+		w.labelsAfter, w.landed = in.From, true
 		labelled, err := m.labelledArm(ctx, w, in, h.note)
 		if unknown, ok := errors.AsType[*inference.UnknownClass](err); ok {
 			out.Problem = clip(fmt.Sprintf("labels that version %d can't predict: %v", arm.version, unknown), maxText)

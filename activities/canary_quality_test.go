@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"context"
 	"math"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/leanloop/leanloop/internal/canary"
 	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/inference"
+	"github.com/leanloop/leanloop/internal/objectstore"
 	"github.com/leanloop/leanloop/internal/predictions"
 	"github.com/leanloop/leanloop/internal/spec"
 )
@@ -77,6 +79,48 @@ func TestAnswersThatResembleEachOtherCountOnce(t *testing.T) {
 	w.accept("2013-06.csv", outcomes(rows, truly))
 	out := w.labels(in)
 	require.EqualValues(t, 101, out.Challenger.Rows)
+}
+
+// A run accepts files before its canary, and the next one after it: what lands meanwhile is read where it lies, once.
+func TestLabelsAreFoundInFilesThatOnlyLanded(t *testing.T) {
+	w, in, rows := contested(t, 0.8)
+	w.lake.Landing = stamped{w.buckets, func() time.Time { return w.now }}
+	w.land("2013-06.csv", outcomes(rows[:350], truly))
+	w.land("broken.csv", "id,at\nf1,never\n")
+	w.land("notes.csv.gz", "this is no gzip")
+	out := w.labels(in)
+	require.Equal(t, canary.Labelled{Rows: 300}, out.Champion)
+	require.Equal(t, canary.Labelled{Rows: 50}, out.Challenger)
+
+	w.accept("2013-06b.csv", outcomes(rows, truly)) // landed and accepted: still one label each
+	require.EqualValues(t, 100, w.labels(in).Challenger.Rows)
+
+	in.From = w.now.Add(time.Minute) // of a step that began after it landed
+	in.To = in.From.Add(time.Hour)
+	w.logScored(2, "late", answers(rows[:60], in.From.Add(time.Minute)), 0.5)
+	require.Zero(t, w.labels(in).Challenger.Rows)
+}
+
+// stamped are buckets whose objects were written now: memory's own clock counts writes.
+type stamped struct {
+	objectstore.Buckets
+	now func() time.Time
+}
+
+func (s stamped) Bucket(name string) objectstore.Store {
+	return stampedStore{s.Buckets.Bucket(name), s.now}
+}
+
+type stampedStore struct {
+	objectstore.Store
+	now func() time.Time
+}
+
+func (s stampedStore) List(ctx context.Context, prefix string, visit func(objectstore.Info) error) error {
+	return s.Store.List(ctx, prefix, func(i objectstore.Info) error {
+		i.Modified = s.now()
+		return visit(i)
+	})
 }
 
 // What was accepted before the step began labels nothing in it, and isn't read.

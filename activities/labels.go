@@ -68,20 +68,29 @@ func (m *Monitors) labelled(ctx context.Context, w watched, logged predictions.W
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range files {
-		t, err := m.Lake.readFile(ctx, w.spec, contract, f, note)
-		if err != nil {
-			return nil, err
-		}
+	takeFrom := func(name string, t *dataset.Table) error {
 		rows, ids, err := w.labelsIn(t, spell, open)
 		if err == nil && len(rows) > 0 {
 			err = take(t.Select(rows), ids)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.Source, err)
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		return nil
+	}
+	for _, f := range files {
+		t, err := m.Lake.readFile(ctx, w.spec, contract, f, note)
+		if err != nil {
+			return nil, err
+		}
+		if err := takeFrom(f.Source, t); err != nil {
+			return nil, err
 		}
 	}
-	return names, nil
+	if w.landed {
+		err = m.landedFiles(ctx, w, contract, note, takeFrom)
+	}
+	return names, err
 }
 
 // labelFiles are the files that may label what the champion answered: those accepted since it was registered. Earlier ones

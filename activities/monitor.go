@@ -46,6 +46,7 @@ type watched struct {
 	// labelsAfter bounds the files that are looked through for labels: accepted after it. Zero: after the version was
 	// registered.
 	labelsAfter time.Time
+	landed      bool // files that landed since then count too, accepted or not
 }
 
 // champion loads them; why says that there is nothing to watch yet.

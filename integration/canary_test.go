@@ -90,3 +90,48 @@ func TestACanaryWithoutTrafficIsNoSuccess(t *testing.T) {
 	require.Contains(t, r.Reason, "deadline")
 	m.serves(t, 1)
 }
+
+// The whole way of on_failure pause: labels land while the canary runs, say that the challenger is worse, its traffic is
+// taken away at once, it waits, and a person ends it.
+func TestACanaryThatLabelsContradictWaitsForAPerson(t *testing.T) {
+	m := newModel(t, shared(t), "contradicted", func(m *spec.Model) {
+		slowCanary(m)
+		least := 0.2
+		m.Gates.Metrics = map[string]spec.Bound{"roc_auc": {Min: &least}}
+		m.Gates.Champion.MaxLoss = 1
+		m.Canary.OnFailure = spec.OnFailurePause
+		m.Canary.Quality = &spec.CanaryQuality{Metric: "accuracy", MaxLoss: 0.05, MinRows: 50, Required: true}
+	})
+	m.champion(t)
+	m.change(t, func(m *spec.Model) { m.Data.Features.Exclude = []string{"delay"} }) // what is left says nothing
+	m.apply(t)
+	m.challenger(t)
+	asked := flights(3, fileRows)
+	m.asks(t, asked)
+	m.land(t, "03.csv", csv(asked))
+	var state workflows.CanaryState
+	testkit.Until(t, "the labels' verdict", runLimit, func() (bool, any) {
+		a := m.Starter(t, "ana", "-o", "json", "canary", "status", m.name)
+		if a.Code != 0 {
+			return false, a
+		}
+		a.Decode(t, &state)
+		return state.State.Failed != nil, state.State.Quality
+	})
+	require.Contains(t, state.State.Failed.Reason, "quality: accuracy")
+	require.True(t, state.State.Failed.Withdrawn)
+	m.serves(t, 1)
+	require.Equal(t, 2, m.head(t).Challenger, "it waits")
+	require.Zero(t, m.head(t).Weight)
+	require.Contains(t, m.Starter(t, "ana", "canary", m.name).Want(t, 0).Out, "say how to go on")
+
+	m.Starter(t, "ana", "canary", "extend", m.name, "--deadline", "1h", "--reason", "lunch").Want(t, 0)
+	m.Starter(t, "ben", "canary", "abort", m.name, "--reason", "the labels are right").Want(t, 0)
+	r := m.ends(t, 2, activities.RolledBack)
+	require.Contains(t, r.Reason, "the labels are right")
+	history := m.Starter(t, "ana", "history", m.name, "--limit", "0").Want(t, 0).Out
+	for _, says := range []string{"withdraw: version 2 at 0%", "quality: accuracy", "extend: deadline", "cli:ana", "lunch", "cli:ben"} {
+		require.Contains(t, history, says)
+	}
+	m.verified(t)
+}
