@@ -95,7 +95,7 @@ func TestACanaryWithoutTrafficIsNoSuccess(t *testing.T) {
 // taken away at once, it waits, and a person ends it.
 func TestACanaryThatLabelsContradictWaitsForAPerson(t *testing.T) {
 	m := newModel(t, shared(t), "contradicted", func(m *spec.Model) {
-		slowCanary(m)
+		m.Canary.Steps[0].Hold, m.Canary.Deadline = spec.Duration(16*time.Second), spec.Duration(time.Hour) // labels are read every other second
 		least := 0.2
 		m.Gates.Metrics = map[string]spec.Bound{"roc_auc": {Min: &least}}
 		m.Gates.Champion.MaxLoss = 1

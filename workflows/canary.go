@@ -194,6 +194,9 @@ func (c *canaryRun) expose(ctx workflow.Context) error {
 // set writes one weight; by is the steer that caused it, or nil.
 func (c *canaryRun) set(ctx workflow.Context, weight float64, by *steered) error {
 	lease := 2*c.interval + leaseSlack + c.target.within(c.interval)
+	if by != nil && by.Action == string(canary.Withdraw) {
+		weight = 0 // also where a person has resumed since: that is the next entry
+	}
 	in := activities.TrafficInput{
 		Model: c.in.Model, Version: c.in.Version, Weight: weight, Lease: workflow.Now(ctx).Add(lease), Run: c.in.Lifecycle, Epoch: c.in.Epoch,
 		// The same key until it is known to be written: whether an attempt that timed out wrote it can't be known.

@@ -242,6 +242,28 @@ func TestAFailureIsSeenAtOnceAfterAPersonSteersIntoItsLook(t *testing.T) {
 	wantAll(t, "in the ledger", s.actions(), "pause by cli:ana at 0.1", "withdraw by "+itself+" at 0")
 }
 
+// A person who resumes before the withdrawal is written comes after it in the ledger too.
+func TestAResumeThatOvertakesTheWithdrawalIsWrittenAfterIt(t *testing.T) {
+	s := newCanary(t)
+	s.world.settings.answers(onFailure(spec.OnFailurePause))
+	s.world.served = failsUntil(10 * time.Minute)
+	do, late := s.world.set.do, false
+	s.world.set.do = func(in activities.TrafficInput) (activities.LedgerOutput, error) {
+		if in.Action == "withdraw" && !late {
+			late = true
+			s.UpdateWorkflow(workflows.UpdateSteer, "1", (&answer{}).callbacks(), workflows.Steer{Action: "resume", Actor: ana, Reason: "a flaky host"})
+			return activities.LedgerOutput{}, errLate
+		}
+		return do(in)
+	}
+	r, err := s.canary(theCanary())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, "outcome", r.Outcome, activities.Promoted)
+	wantAll(t, "in the ledger", s.actions(), "withdraw by "+itself+" at 0", "withdraw by "+itself+" at 0", "resume by cli:ana at 0.1")
+}
+
 // Of two answers in one moment the first one counts, and the other is told so.
 func TestOfTwoAnswersTheFirstCounts(t *testing.T) {
 	for _, order := range [][2]string{{"abort", "resume"}, {"promote", "abort"}, {"resume", "resume"}} {

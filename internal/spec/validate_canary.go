@@ -76,6 +76,7 @@ func (c *checker) canaryQuality(m *Model) {
 	c.oneOf("canary.quality.metric", q.Metric, m.Task.CanaryMetrics()...)
 	c.must(q.MaxLoss > 0, "canary.quality.max_loss", "%g must be over 0 | how much worse the challenger's %s may be, in its unit", q.MaxLoss, q.Metric)
 	c.atLeast("canary.quality.min_rows", q.MinRows, minLabelled)
+	c.must(!m.Serving.Driven(), "canary.quality", "needs the gateway's log of predictions, and serving.target says that another program serves")
 	c.must(m.Serving.Log.Sample > 0, "canary.quality", "needs serving.log.sample over 0%%: labels find logged answers")
 	c.must(!q.Required || m.Data.Labels.Delay < m.Canary.Deadline, "canary.quality.required",
 		"data.labels.delay %s isn't under canary.deadline %s: no label would come in time", m.Data.Labels.Delay, m.Canary.Deadline)
