@@ -34,6 +34,8 @@ type app struct {
 	configDir func() (string, error) // os.UserConfigDir
 	terminal  func(stream any) bool  // whether a person is at the other end
 
+	supervisor func() ([]string, error) // what looks after a program: this one, run again
+
 	flags     globalFlags
 	pollEvery time.Duration // between two looks at what runs
 
@@ -101,6 +103,7 @@ func newApp() *app {
 		},
 	}
 	a.buckets, a.engine, a.scheduler = a.openBuckets, a.openEngine, a.openScheduler
+	a.supervisor = supervisorCommand
 	return a
 }
 

@@ -45,7 +45,8 @@ func newSession(t *testing.T) *session {
 	buckets := objectstore.NewMemoryBuckets()
 	w.bucket = buckets.Bucket(defaultBucket)
 	w.app = &app{
-		in: strings.NewReader(""), out: &w.stdout, errOut: &w.stderr,
+		supervisor: func() ([]string, error) { return []string{os.Args[0], asSupervisor}, nil },
+		in:         strings.NewReader(""), out: &w.stdout, errOut: &w.stderr,
 		env:       func(name string) string { return w.variables[name] },
 		now:       func() time.Time { return t0 },
 		osUser:    func() (string, error) { return "ana", nil },

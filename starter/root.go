@@ -54,6 +54,7 @@ Exit codes: 0 ok, 1 error, 2 usage or invalid spec, 3 gate or validation failed,
 		newVersion(a, runVersion),
 		newDevCommand(a),
 		newDemoCommand(a),
+		newSupervise(),
 	)
 	usageErrors(root)
 	return root

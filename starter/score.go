@@ -15,6 +15,7 @@ import (
 	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/devstack"
 	"github.com/leanloop/leanloop/internal/inference"
+	"github.com/leanloop/leanloop/internal/inference/remote"
 	"github.com/leanloop/leanloop/internal/onnx"
 	"github.com/leanloop/leanloop/internal/onnx/hosts"
 	"github.com/leanloop/leanloop/internal/spec"
@@ -26,23 +27,40 @@ type scoreOptions struct {
 	artifact  string
 	signature string
 	data      string
+	file      string   // the spec whose predict.command scores
+	predict   string   // the program that scores
+	arguments []string // of it
+	hosts     []string // servers that may score
 }
 
 func newScore(a *app, run func(context.Context, *scoreOptions) error) *cobra.Command {
 	o := &scoreOptions{app: a}
 	cmd := &cobra.Command{
-		Use: "score --artifact MODEL --data FILE", Short: "Score a file with a model, offline", Args: cobra.NoArgs,
+		Use: "score --artifact MODEL --data FILE [-f model.yaml | --predict PROGRAM ARGUMENTS...]", Short: "Score a file with a model, offline",
+		Args: cobra.ArbitraryArgs,
 		Long: `Score the rows of a data file with a model file, without any server.
 
 MODEL is a model.json (XGBoost's, or a built-in trainer's), a model.onnx, or a folder that holds one and its
 signature.json. ONNX files need ONNX Runtime's library (ONNXRUNTIME_LIB names it) and their signature. With a
 signature, columns are found and checked by it, and answers are what a gateway would give: the probability of the
 positive class, one probability per class, or the value. Without one, columns are the model's own feature names, and
-answers are what the model's objective says. Columns that are no features are read past; an empty cell is missing.`,
+answers are what the model's objective says. Columns that are no features are read past; an empty cell is missing.
+
+A model that Go doesn't read (a pickle, a checkpoint) is scored by its own program, as docs/trainer-contract.md has it:
+predict.command of the spec that -f names, in the folder beside it, or --predict with its arguments, in this one. Then
+MODEL is the program's SM_MODEL_DIR, a version's artifact folder or one file, and a signature.json is needed. What the
+program prints is shown as it comes, on standard error. A model on another server (remote.json) is asked there, where
+--remote-hosts allows it.`,
 		Example: `  starter score --artifact model.json --data rows.csv -o json
   starter score --artifact artifacts/0a1b --data rows.csv.gz
-  starter score --artifact model.onnx --signature signature.json --data rows.csv`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+  starter score --artifact model.onnx --signature signature.json --data rows.csv
+  starter score --artifact artifacts/0a1b --data rows.csv -f model.yaml
+  starter score --artifact model.pkl --signature signature.json --data rows.csv --predict python3 predict.py`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.arguments = args
+			if err := o.checkProgram(); err != nil {
+				return err
+			}
 			switch {
 			case o.artifact == "":
 				return usagef("which model? --artifact model.json")
@@ -56,6 +74,9 @@ answers are what the model's objective says. Columns that are no features are re
 	f.StringVar(&o.artifact, "artifact", "", "a model.json or model.onnx, or a folder that holds one and its signature.json")
 	f.StringVar(&o.signature, "signature", "", "the model's signature.json, where it lies elsewhere")
 	f.StringVar(&o.data, "data", "", "the rows")
+	f.StringVarP(&o.file, "file", "f", "", "the spec whose predict.command scores")
+	f.StringVar(&o.predict, "predict", "", "the program that scores; its arguments follow, after -- where they begin with a dash")
+	f.StringSliceVar(&o.hosts, "remote-hosts", nil, "host or host:port of servers that may score a version of format remote")
 	return cmd
 }
 
@@ -68,20 +89,8 @@ type scored struct {
 }
 
 func runScore(ctx context.Context, o *scoreOptions) error {
-	files, err := o.files()
-	if err != nil {
-		return err
-	}
 	var out scored
-	var flat []float64
-	_, isONNX := files[inference.ONNXFile]
-	if _, ok := files[inference.SignatureFile]; isONNX && !ok {
-		return usagef("%s: an ONNX file doesn't say what its inputs and outputs mean: name its signature with --signature signature.json", o.artifact)
-	} else if ok {
-		flat, err = o.withSignature(ctx, files, &out)
-	} else {
-		flat, err = o.withoutSignature(ctx, files[inference.ModelFile], &out)
-	}
+	flat, err := o.score(ctx, &out)
 	if err != nil {
 		return err
 	}
@@ -89,37 +98,57 @@ func runScore(ctx context.Context, o *scoreOptions) error {
 	return o.print(out, func(p *page) { scoredTable(p, flat, out) })
 }
 
+// score gives the rows' scores, row-major.
+func (o *scoreOptions) score(ctx context.Context, out *scored) ([]float64, error) {
+	if o.file != "" || o.predict != "" {
+		return o.byCommand(ctx, out)
+	}
+	files, err := o.files()
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := files[inference.SignatureFile]; ok {
+		return o.withSignature(ctx, files, out)
+	}
+	if _, ok := files[inference.ONNXFile]; ok {
+		return nil, usagef("%s: an ONNX file doesn't say what its inputs and outputs mean: name its signature with --signature signature.json", o.artifact)
+	}
+	return o.withoutSignature(ctx, files[inference.ModelFile], out)
+}
+
 // files are the model's, and its signature's where there is one.
 func (o *scoreOptions) files() (map[string][]byte, error) {
-	model, signature := o.artifact, o.signature
-	if info, err := os.Stat(o.artifact); err == nil && info.IsDir() {
-		model = filepath.Join(o.artifact, inference.ModelFile)
-		if path := filepath.Join(o.artifact, inference.ONNXFile); isRegular(path) {
-			model = path
+	info, err := os.Stat(o.artifact)
+	folder := err == nil && info.IsDir()
+	signature := o.signature
+	if signature == "" && folder {
+		signature = filepath.Join(o.artifact, inference.SignatureFile)
+	}
+	files, format := map[string][]byte{}, ""
+	if signature != "" {
+		raw, err := os.ReadFile(signature)
+		switch {
+		case err == nil:
+			files[inference.SignatureFile] = raw
+		case o.signature != "" || !errors.Is(err, fs.ErrNotExist):
+			return nil, usagef("--signature: %w", err)
 		}
-		if signature == "" {
-			signature = filepath.Join(o.artifact, inference.SignatureFile)
+		if s, err := inference.ParseSignature(raw); err == nil { // else its loader says what is wrong
+			format = s.Format
 		}
 	}
-	files := map[string][]byte{}
-	raw, err := os.ReadFile(model)
-	if err != nil {
-		return nil, usagef("--artifact: %w", err)
+	if format == inference.FormatCommand {
+		return nil, usagef("%s is scored by a program of its own: say which by -f model.yaml, or --predict PROGRAM ARGUMENTS...", o.artifact)
 	}
-	name := inference.ModelFile
-	if filepath.Ext(model) == filepath.Ext(inference.ONNXFile) {
+	model, name := o.artifact, inference.ModelFileOf(format)
+	if format == "" && (folder && isRegular(filepath.Join(model, inference.ONNXFile)) || filepath.Ext(model) == filepath.Ext(inference.ONNXFile)) {
 		name = inference.ONNXFile
 	}
-	files[name] = raw
-	if signature == "" {
-		return files, nil
+	if folder {
+		model = filepath.Join(model, name)
 	}
-	raw, err = os.ReadFile(signature)
-	switch {
-	case err == nil:
-		files[inference.SignatureFile] = raw
-	case o.signature != "" || !errors.Is(err, fs.ErrNotExist):
-		return nil, usagef("--signature: %w", err)
+	if files[name], err = os.ReadFile(model); err != nil {
+		return nil, usagef("--artifact: %w", err)
 	}
 	return files, nil
 }
@@ -141,21 +170,18 @@ func (o *scoreOptions) onnx() (onnx.Runtime, error) {
 
 // withSignature answers as a gateway would.
 func (o *scoreOptions) withSignature(ctx context.Context, files map[string][]byte, out *scored) (_ []float64, err error) {
-	runtime, err := o.onnx()
+	loader, end, err := o.loader()
 	if err != nil {
 		return nil, err
 	}
-	model, err := (&inference.Loader{ONNX: runtime}).Load(ctx, files)
+	defer end()
+	model, err := loader.Load(ctx, files)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", o.artifact, err)
 	}
 	defer func() { err = errors.Join(err, model.Close()) }()
 	signature := model.Signature
-	rules := make([]spec.ColumnRule, len(signature.Inputs))
-	for i, in := range signature.Inputs {
-		rules[i] = spec.ColumnRule{Name: in.Name, Type: in.Kind, Nullable: true}
-	}
-	table, err := o.rows(ctx, rules, out)
+	table, err := o.rows(ctx, columnRules(signature), out)
 	if err != nil {
 		return nil, err
 	}
@@ -164,6 +190,19 @@ func (o *scoreOptions) withSignature(ctx context.Context, files map[string][]byt
 	}
 	out.Classes = signature.Classes
 	return model.PredictTable(ctx, table)
+}
+
+// loader reads versions, and may ask the servers that the command line allows.
+func (o *scoreOptions) loader() (*inference.Loader, func(), error) {
+	servers, err := remote.New(remote.Config{Hosts: o.hosts})
+	if err != nil {
+		return nil, nil, usagef("--remote-hosts: %w", err)
+	}
+	runtime, err := o.onnx()
+	if err != nil {
+		return nil, nil, err
+	}
+	return &inference.Loader{ONNX: runtime, Remote: servers}, servers.Close, nil
 }
 
 // withoutSignature answers as the model's own library would.
