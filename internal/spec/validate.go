@@ -193,7 +193,7 @@ const maxSteps = 50
 func (c *checker) canary(s Canary, mirrored, unserved bool) {
 	if unserved {
 		c.must(len(s.Steps) == 0, "canary.steps", "no gateway can score by predict.command, so every step would wait for requests until the deadline | "+
-			"write canary: {steps: []} where nothing serves this model")
+			"write canary: {steps: []} where nothing serves this model, or serving.target: command where something else does")
 	} else {
 		c.must(len(s.Steps) >= 1 && len(s.Steps) <= maxSteps, "canary.steps", "%d steps, expected 1 to %d", len(s.Steps), maxSteps)
 	}

@@ -39,7 +39,12 @@ func TestPredictIsRefusedWhereItCannotWork(t *testing.T) {
 			require.ErrorContains(t, err, c.says)
 		})
 	}
-	_, err := Parse("x", []byte("metadata: {name: churn}\ndata: {prefix: s3://lake/a/, target: y}\npredict: {command: [a]}\ncanary: {steps: []}\n"))
+	served := "serving: {target: command, command: [python3, target.py]}\n"
+	_, err := Parse("x", append(predicted("{command: [a]}", "{}"), served...))
+	require.NoError(t, err, "something else serves it, which a canary can be held on")
+	_, err = Parse("x", append(predicted("{command: [a]}", "{steps: []}"), served...))
+	require.ErrorContains(t, err, "canary.steps: 0 steps, expected 1 to 50")
+	_, err = Parse("x", []byte("metadata: {name: churn}\ndata: {prefix: s3://lake/a/, target: y}\npredict: {command: [a]}\ncanary: {steps: []}\n"))
 	require.ErrorContains(t, err, "predict.command: needs train.command")
 }
 
