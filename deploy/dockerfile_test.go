@@ -84,11 +84,11 @@ func TestImagesAreBuiltStaticallyAndReproducibly(t *testing.T) {
 	require.Contains(t, env, "-mod=readonly")
 	runs := strings.Join(build.with("RUN"), " && ")
 	commands := regexp.MustCompile(`go build[^&]*`).FindAllString(runs, -1)
-	require.Len(t, commands, 3)
+	require.Len(t, commands, 4)
 	for _, command := range commands {
 		require.Contains(t, command, "-trimpath")
 	}
-	for _, program := range []string{"worker", "gateway", "starter"} {
+	for _, program := range []string{"worker", "gateway", "starter", "onnxhost"} {
 		require.Contains(t, runs, "-o /out/"+program+" ")
 	}
 }
@@ -108,8 +108,8 @@ func TestImagesUseTheModulesGo(t *testing.T) {
 
 func TestImagesRunAsNobody(t *testing.T) {
 	for name, s := range readStages(t) {
-		if name == "build" {
-			continue
+		if name == "build" || name == "onnxruntime" {
+			continue // nothing runs from them
 		}
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, []string{"65532:65532"}, s.with("USER"))
@@ -121,11 +121,27 @@ func TestImagesRunAsNobody(t *testing.T) {
 			require.Len(t, entry, 1)
 			var argv []string
 			require.NoError(t, json.Unmarshal([]byte(entry[0]), &argv), "ENTRYPOINT isn't an argument list")
-			program := strings.TrimSuffix(name, "-python")
+			program := strings.TrimSuffix(strings.TrimSuffix(name, "-python"), "-onnx")
 			require.Equal(t, []string{"/" + program}, argv)
 			require.Contains(t, s.with("COPY"), fmt.Sprintf("--from=build /out/%s /%s", program, program))
 		})
 	}
+}
+
+// The host and its library lie where the programs look for them: beside the program, and in a usual folder. They need
+// glibc, which a static base lacks.
+func TestImagesForONNXHaveTheHostAndItsLibrary(t *testing.T) {
+	stages := readStages(t)
+	for _, name := range []string{"worker-onnx", "gateway-onnx"} {
+		s, ok := stages[name]
+		require.True(t, ok, name)
+		require.NotContains(t, s.base, "static")
+		require.NotContains(t, s.base, "alpine")
+		require.Contains(t, s.with("COPY"), "--from=build /out/onnxhost /onnxhost")
+		require.Contains(t, s.with("COPY"), "--from=onnxruntime /out /usr/local/lib")
+	}
+	require.Contains(t, readText(t, ".ci/requirements.txt"), regexp.MustCompile(`onnxruntime==[\d.]+`).FindString(strings.Join(stages["onnxruntime"].with("RUN"), " ")),
+		"the library in the images is the one that is tested")
 }
 
 func TestComposeTargetsAreStages(t *testing.T) {

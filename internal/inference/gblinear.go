@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 )
 
@@ -68,6 +69,9 @@ func (b *boostedLinear) Score(x []float64, rows int, out []float64) error {
 				continue
 			}
 			value := float32(v)
+			if math.IsInf(float64(value), 0) { // XGBoost refuses it too
+				return &RowError{Row: r, Err: fmt.Errorf("value %d is beyond the range of float32, in which the model adds", i+1)}
+			}
 			for g, w := range b.weights[i*groups : (i+1)*groups] {
 				m[g] += float32(value * w) // the conversion keeps it from being fused with the addition
 			}

@@ -232,3 +232,18 @@ func TestRandomTreesAreErrorsOrScore(t *testing.T) {
 		}
 	})
 }
+
+func TestAValueBeyondFloat32IsTheRowsFaultToAGBLinear(t *testing.T) {
+	file, err := Inspect([]byte(linearFile(`1,2,3`)), Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = file.Scorer.Score([]float64{1, 2, 3, 1e300}, 2, make([]float64, 2))
+	var bad *RowError
+	if !errors.As(err, &bad) || bad.Row != 1 || bad.Error() != "row 2: value 2 is beyond the range of float32, in which the model adds" {
+		t.Errorf("observed %v", err)
+	}
+	if err := file.Scorer.Score([]float64{1, 3e38}, 1, make([]float64, 1)); err != nil {
+		t.Errorf("observed %v for a value that float32 holds", err)
+	}
+}
