@@ -143,10 +143,8 @@ class Alias:
         number = request["version"]
         if number not in self.versions():
             files = request["artifact"]
-            before = self.settled()
-            code = self.api.call("PUT", self.function + "/code", {
-                "ZipFile": base64.b64encode(package(files["folder"], files["files"], number)).decode(), "RevisionId": before["RevisionId"],
-            })
+            content = package(files["folder"], files["files"], number)
+            code = self.api.call("PUT", self.function + "/code", {"ZipFile": base64.b64encode(content).decode(), **revision(self.settled())})
             self.settled()
             # By the code's digest: what somebody else has uploaded meanwhile isn't published under this name.
             self.api.call("POST", self.function + "/versions", {
@@ -182,8 +180,7 @@ class Alias:
             words = there.get("Description", "").split()
             if words[:3] == ["leanloop", self.model, "entry"] and int(words[3]) > request["entry"]:
                 raise ApiError(412, "", f"the alias is by entry {words[3]}, and this is {request['entry']}")
-            # Only what was looked at is changed: who comes in between makes this fail.
-            self.api.call("PUT", self.path, {**body, "RevisionId": there["RevisionId"]})
+            self.api.call("PUT", self.path, {**body, **revision(there)})
         return {"set": {"champion": champion, "challenger": challenger, "weight": share}}
 
     def read(self, _request):
@@ -199,6 +196,11 @@ class Alias:
         if id:
             self.api.call("DELETE", self.function, Qualifier=id)
         return {"removed": {"version": request["version"]}}
+
+
+def revision(seen):
+    """What makes a change fail where somebody else's came in between."""
+    return {"RevisionId": seen["RevisionId"]} if seen.get("RevisionId") else {}
 
 
 def package(folder, files, number):

@@ -171,7 +171,7 @@ func (c *Command) run(ctx context.Context, r Request) (answer, error) {
 		}
 		r.Artifact = &a
 	}
-	r.Model, r.Deadline = c.Model, c.Now().Add(c.Timeout).UTC()
+	r.Model, r.Deadline = c.Model, c.Now().Add(c.Timeout).UTC().Truncate(time.Second) // what every language reads
 	input, err := json.Marshal(r)
 	if err != nil {
 		return answer{}, err
