@@ -157,6 +157,8 @@ func flatten(data json.RawMessage, n int) ([]float64, error) {
 				return nil, fmt.Errorf("data: observed more than %d numbers", n)
 			}
 			out = append(out, number)
+		case nil:
+			return nil, errors.New("data: observed null, want numbers")
 		default:
 			return nil, fmt.Errorf("data: observed %.40q, want numbers", fmt.Sprint(token))
 		}
