@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -367,6 +368,38 @@ func TestTwoTrainersNeverShareAGPU(t *testing.T) {
 	held, err := filepath.Glob(filepath.Join(machine.folder, "held-GPU-*"))
 	require.NoError(t, err)
 	require.Len(t, held, 3, "every GPU was used")
+}
+
+// Runs wait for one GPU: the urgent one is first, and a team that has one is not behind all of a team that has four.
+func TestTeamsTakeTurnsAndTheUrgentGoFirst(t *testing.T) {
+	s := shared(t)
+	machine := newMachine(t, s, "turns", 1)
+	var models []*model
+	for _, c := range []struct {
+		name, team string
+		priority   int
+	}{{"many-1", "many", 3}, {"many-2", "many", 3}, {"many-3", "many", 3}, {"many-4", "many", 3}, {"few", "few", 3}, {"urgent", "many", 1}} {
+		m := newModel(t, s, c.name, func(m *spec.Model) {
+			bySteps(t, machine.folder, machine.pool, 2, 1)(m)
+			m.Metadata.Team, m.Train.Priority = c.team, c.priority
+			hopeless(m)
+		})
+		models = append(models, m)
+		m.apply(t)
+		m.submit(t, "01.csv", csv(flights(1, 400)))
+		m.stage(t, m.lifecycle(1), "train")
+	}
+	machine.start(t, "a")
+	for _, m := range models {
+		m.ends(t, 1, activities.GateFailed)
+	}
+	raw, err := os.ReadFile(filepath.Join(machine.folder, "turns"))
+	require.NoError(t, err)
+	turns := strings.Fields(string(raw))
+	require.Len(t, turns, len(models))
+	few, urgent := models[4].name, models[5].name
+	require.Equal(t, urgent, turns[0], turns)
+	require.LessOrEqual(t, slices.Index(turns, few), 2, turns)
 }
 
 // A run that asks for what no worker has says so within a minute, and goes on when one comes.

@@ -59,6 +59,7 @@ func beStepper(args []string) int {
 		return 4
 	}
 	note(folder, "trace-"+name, "start %d\n", s.Step)
+	note(folder, "turns", "%s\n", name)
 	for s.Step < steps {
 		select {
 		case <-term:

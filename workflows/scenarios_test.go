@@ -115,6 +115,31 @@ func scenarios() []scenario {
 			},
 		},
 		{
+			name: "no-worker", outcome: activities.Rejected, files: []string{"no-worker.lifecycle"},
+			given: func(r *recorder) { // no worker takes the training until somebody has looked why
+				r.world.train.takes = func(ctx context.Context) error {
+					for {
+						select {
+						case <-r.release:
+							return nil
+						case <-time.After(time.Second):
+							activity.RecordHeartbeat(ctx)
+						}
+					}
+				}
+				r.world.look.do = func(activities.LookInput) (activities.LookOutput, error) {
+					close(r.release)
+					return activities.LookOutput{Needs: "2 GPUs"}, nil
+				}
+			},
+			drive: func(r *recorder) {
+				r.lands()
+				r.waits(r.lifecycle(1), 1)
+				r.must("reject", r.update(r.lifecycle(1), workflows.UpdateDecide, decision(approval.Reject, ana, 1)))
+				r.write(r.lifecycle(1), "", "no-worker.lifecycle")
+			},
+		},
+		{
 			name: "search", outcome: activities.Rejected, files: []string{"search.search", "search.lifecycle"},
 			given: func(r *recorder) {
 				settings := brief()
