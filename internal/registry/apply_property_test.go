@@ -45,12 +45,10 @@ func drawCommand(t *rapid.T, s registry.State, n int) registry.Command {
 	case registry.KindCanaryStarted, registry.KindCanaryWeight:
 		c.Canary = &registry.CanaryWeight{
 			Version: number, Weight: rapid.SampledFrom([]float64{0, 0.1, 0.5, 1, 1.1, -0.1}).Draw(t, "weight"), LeaseUntil: clock(n + 5),
-			Run:    rapid.SampledFrom([]string{"run-1", "run-2"}).Draw(t, "run"),
-			Action: rapid.SampledFrom([]string{"", "", "", "pause", "resume", "extend", "withdraw", "ask", "promote"}).Draw(t, "action"),
+			Run: rapid.SampledFrom([]string{"run-1", "run-2"}).Draw(t, "run"),
 		}
-		c.Reason = rapid.SampledFrom([]string{"", "seen enough"}).Draw(t, "reason")
-		if rapid.SampledFrom([]bool{c.Canary.Action == "extend", false, true}).Draw(t, "new deadline") {
-			c.Canary.Deadline = clock(n + 100)
+		if c.Kind == registry.KindCanaryWeight || rapid.IntRange(0, 9).Draw(t, "odd start") == 9 {
+			drawAction(t, &c, n)
 		}
 	case registry.KindPromoted:
 		c.Promoted = &registry.Promoted{Version: number}
@@ -60,6 +58,22 @@ func drawCommand(t *rapid.T, s registry.State, n int) registry.Command {
 		c.Spec = &registry.SpecApplied{Digest: digest("spec", n), AppliedBy: "cli:ana"}
 	}
 	return c
+}
+
+// drawAction makes a weight, more often than not, one that a person or a failure caused, and mostly a sensible one.
+func drawAction(t *rapid.T, c *registry.Command, n int) {
+	w := c.Canary
+	w.Action = rapid.SampledFrom([]string{"", "", "", "pause", "resume", "extend", "withdraw", "ask", "promote"}).Draw(t, "action")
+	odd := rapid.IntRange(0, 9).Draw(t, "odd action")
+	if w.Action != "" && odd != 1 {
+		c.Reason = "seen enough"
+	}
+	if (w.Action == registry.CanaryExtended) != (odd == 2) {
+		w.Deadline = clock(n + 100)
+	}
+	if w.Action == registry.CanaryWithdrawn && odd != 3 {
+		w.Weight = 0
+	}
 }
 
 // likelyVersions are numbers that mean something, and some that don't.
