@@ -59,14 +59,15 @@ func (o *rollbackOptions) breakTheGlass(ctx context.Context, actor string) error
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(serving.RollbackOrder{Actor: actor, Reason: o.reason, To: o.to})
+	text, err := json.Marshal(serving.RollbackOrder{Actor: actor, Reason: o.reason, To: o.to})
 	if err != nil {
 		return err
 	}
+	now := o.now()
 	out := glassBroken{Model: o.model, Actor: actor, Gateways: found}
 	var calls sync.WaitGroup
 	for i := range out.Gateways {
-		calls.Go(func() { out.Gateways[i].order(ctx, o.model, token, body) })
+		calls.Go(func() { out.Gateways[i].order(ctx, o.model, token, text, now) })
 	}
 	calls.Wait()
 	for _, g := range out.Gateways {
@@ -80,18 +81,23 @@ func (o *rollbackOptions) breakTheGlass(ctx context.Context, actor string) error
 	return out.failure()
 }
 
-// adminToken is what the gateways ask for.
-func (o *rollbackOptions) adminToken() (string, error) {
+// adminToken is what orders are signed with. It goes nowhere itself: a heartbeat, which names where an order goes, is
+// whoever's who may write to the bucket.
+func (o *rollbackOptions) adminToken() (*serving.Token, error) {
 	text, file := o.env("LEANLOOP_ADMIN_TOKEN"), o.env("LEANLOOP_ADMIN_TOKEN_FILE")
 	if o.tokenFile != "" {
 		text, file = "", o.tokenFile
 	}
-	token, err := serving.TokenText(text, file)
+	found, err := serving.TokenText(text, file)
 	if err != nil {
-		return "", usagef("%w", err)
+		return nil, usagef("%w", err)
 	}
-	if token == "" {
-		return "", usagef("--break-glass needs the gateways' admin token: LEANLOOP_ADMIN_TOKEN, LEANLOOP_ADMIN_TOKEN_FILE or --token-file")
+	if found == "" {
+		return nil, usagef("--break-glass needs the gateways' admin token: LEANLOOP_ADMIN_TOKEN, LEANLOOP_ADMIN_TOKEN_FILE or --token-file")
+	}
+	token, err := serving.NewToken(found)
+	if err != nil {
+		return nil, usagef("%w", err)
 	}
 	return token, nil
 }
@@ -137,31 +143,31 @@ func isURL(given string) bool {
 }
 
 // order tells one gateway, and keeps what it answers.
-func (g *gatewayAnswer) order(ctx context.Context, model, token string, body []byte) {
+func (g *gatewayAnswer) order(ctx context.Context, model string, token *serving.Token, body []byte, now time.Time) {
 	if g.URL == "" {
 		g.Error = "its heartbeat names no admin listener: name it by --gateway"
 		return
 	}
-	if err := g.post(ctx, model, token, body); err != nil {
+	if err := g.post(ctx, model, token, body, now); err != nil {
 		g.Error = err.Error()
 	} else if g.ID == "" {
 		g.ID = g.Answer.Gateway
 	}
 }
 
-func (g *gatewayAnswer) post(ctx context.Context, model, token string, body []byte) error {
+func (g *gatewayAnswer) post(ctx context.Context, model string, token *serving.Token, body []byte, now time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, gatewayWithin)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.URL+"/admin/rollback/"+model, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
+	token.Sign(req, body, now)
 	req.Header.Set("Content-Type", "application/json")
 	client := &http.Client{
 		Transport: &http.Transport{DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return errors.New("a redirect, and the token isn't for another")
+			return errors.New("a redirect, and the order isn't for another")
 		},
 	}
 	resp, err := client.Do(req)
@@ -184,6 +190,9 @@ func (g *gatewayAnswer) post(ctx context.Context, model, token string, body []by
 	var answer serving.RollbackAnswer
 	if err := json.Unmarshal(raw, &answer); err != nil || answer.Outcome == "" {
 		return fmt.Errorf("it answered something else than a gateway's admin listener does: %.80q", raw)
+	}
+	if !token.Answered(req, resp, raw) {
+		return errors.New("its answer isn't signed with the admin token: that isn't a gateway of yours, or one of an older release")
 	}
 	if g.ID != "" && g.ID != answer.Gateway {
 		return fmt.Errorf("gateway %q answered at the address of %q, which wasn't told: give that gateway a LEANLOOP_ADMIN_ADDRESS that can be reached from here, or name it by --gateway", answer.Gateway, g.ID)

@@ -153,6 +153,24 @@ func TestBreakGlassTokenFollowsNoRedirect(t *testing.T) {
 	require.False(t, told.Load())
 }
 
+// Whoever may write to the bucket may write a heartbeat. What comes to the address in it is no token, and what it answers is
+// believed only of somebody who knows the token.
+func TestBreakGlassShowsItsTokenToNobodyAndBelievesNoStranger(t *testing.T) {
+	w := newSession(t)
+	var heard atomic.Value
+	stranger := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
+		heard.Store(req.Header.Get("Authorization"))
+		_, _ = rw.Write([]byte(`{"gateway": "g9", "outcome": "appended", "seq": 7}`))
+	}))
+	defer stranger.Close()
+	require.NoError(t, registry.PutHeartbeat(t.Context(), w.bucket, registry.Heartbeat{ID: "g9", Admin: stranger.URL, Time: w.now(), ExpiresAt: w.now().Add(time.Minute)}))
+	code, out := w.glass()
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, out.Gateways[0].Error, "its answer isn't signed with the admin token")
+	require.NotContains(t, heard.Load(), glassToken)
+	require.Contains(t, heard.Load(), "Leanloop-Hmac ")
+}
+
 // Two gateways on two machines both say that they are at 127.0.0.1: from here that is one and the same.
 func TestBreakGlassTakesNoGatewaysAnswerForAnothers(t *testing.T) {
 	w := newSession(t)

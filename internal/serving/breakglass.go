@@ -1,10 +1,12 @@
 package serving
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -72,18 +74,30 @@ func (s *Server) rollback(w http.ResponseWriter, req *http.Request) {
 	if answer.Outcome == outcomeStored {
 		status = http.StatusAccepted
 	}
-	s.sendValue(w, status, answer)
+	body, err := json.Marshal(answer)
+	if err != nil {
+		s.log().Error("an answer has no JSON", "error", err)
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	body = append(body, '\n')
+	s.cfg.AdminToken.signAnswer(w, req, body)
+	sendJSON(w, status, body)
 }
 
 func (s *Server) breakGlass(w http.ResponseWriter, req *http.Request) (RollbackAnswer, *problem) {
-	if p := s.authorize(req); p != nil {
+	raw, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxOrder))
+	if err != nil {
+		return RollbackAnswer{}, badRequest("bad_json", `want {"actor", "reason", "to"}: %v`, err)
+	}
+	if p := s.authorize(req, raw); p != nil {
 		if p.Status == http.StatusUnauthorized {
 			s.troubles.noteRequest("admin listener", errors.New("somebody tried to roll back without the admin token"))
 		}
 		return RollbackAnswer{}, p
 	}
 	var order RollbackOrder
-	body := json.NewDecoder(http.MaxBytesReader(w, req.Body, maxOrder))
+	body := json.NewDecoder(bytes.NewReader(raw))
 	body.DisallowUnknownFields()
 	if err := body.Decode(&order); err != nil {
 		return RollbackAnswer{}, badRequest("bad_json", `want {"actor", "reason", "to"}: %v`, err)

@@ -9,8 +9,39 @@ import (
 	"time"
 )
 
-// perRow is what each row adds to the time that a challenger has for a request.
-const perRow = time.Millisecond
+// What a challenger has for a request beside Config.ChallengerTimeout: perRow for each row, but no more than slower times
+// what the champion takes for as many, as far as that is known, and blindly at most where it isn't. A challenger that
+// hangs keeps a large request waiting for all of it.
+const (
+	perRow  = time.Millisecond
+	slower  = 4
+	blindly = time.Second
+)
+
+// budget is the time that a route's challenger has for so many rows.
+func (s *Server) budget(r *route, rows int) time.Duration {
+	more := time.Duration(rows) * perRow
+	if pace := r.champion.pace.Load(); pace > 0 {
+		more = min(more, slower*time.Duration(rows)*time.Duration(pace))
+	} else {
+		more = min(more, blindly)
+	}
+	return s.cfg.ChallengerTimeout + more
+}
+
+// learn takes in what the champion took for so many rows. A row of a large request costs less than one that comes alone,
+// and it is large requests that the pace is for: they move it more.
+func (v *version) learn(rows int, took time.Duration) {
+	const half = 64 // rows that move it halfway
+	observed, before := int64(took)/int64(rows), v.pace.Load()
+	if observed <= 0 {
+		return
+	}
+	if before > 0 {
+		observed = before + (observed-before)*int64(rows)/int64(rows+half)
+	}
+	v.pace.Store(max(1, observed)) // of two at once one is forgotten
+}
 
 // errOpen is the failure of a challenger that isn't asked for a while, since it kept failing.
 var errOpen = errors.New("the challenger failed too often in a row and rests")
@@ -27,8 +58,8 @@ func newAsking() any { return &asking{done: make(chan struct{}, 1)} }
 
 // askWithin scores the rows in w.x within the challenger's time. A scorer of this process can't be stopped: one that takes
 // longer is left to itself, and its answer goes nowhere.
-func (s *Server) askWithin(ctx context.Context, w *work, a *arm, rows int) error {
-	budget := s.cfg.ChallengerTimeout + time.Duration(rows)*perRow
+func (s *Server) askWithin(ctx context.Context, w *work, r *route, rows int) error {
+	a, budget := r.challenger, s.budget(r, rows)
 	q := s.askings.Get().(*asking)
 	q.x = append(q.x[:0], w.x...)
 	if a.model.Waits() {

@@ -31,7 +31,7 @@ type Config struct {
 	ReadTimeout  time.Duration // of one look at a ledger
 	LoadTimeout  time.Duration // of fetching and loading one version
 
-	ChallengerTimeout time.Duration // for its part of a request, and 1 ms for each row; then the champion answers
+	ChallengerTimeout time.Duration // for its part of a request, and up to 1 ms for each row (budget); then the champion answers
 	ChampionTimeout   time.Duration // the same where another process or server scores the champion; then the request fails
 
 	Heartbeat       time.Duration // between heartbeats

@@ -1,6 +1,10 @@
 package serving
 
-import "github.com/leanloop/leanloop/internal/inference"
+import (
+	"time"
+
+	"github.com/leanloop/leanloop/internal/inference"
+)
 
 // SetChallengerScorer puts another scorer into the challenger that a model has now, and gives the one it had.
 func (s *Server) SetChallengerScorer(model string, scorer inference.Scorer) inference.Scorer {
@@ -14,6 +18,11 @@ func (s *Server) SetChampionScorer(model string, scorer inference.Scorer) infere
 	old := s.route(model).champion.model.Scorer
 	s.route(model).champion.model.Scorer = scorer
 	return old
+}
+
+// ChallengerBudget is how long a model's challenger has for so many rows.
+func (s *Server) ChallengerBudget(model string, rows int) time.Duration {
+	return s.budget(s.route(model), rows)
 }
 
 // SetMirrorRoom bounds the bytes of copies that wait for a challenger.

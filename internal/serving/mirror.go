@@ -163,7 +163,7 @@ func (s *Server) askCopy(ctx context.Context, w *work, c *copied) {
 		err := errOpen
 		if breaker := &r.challenger.breaker; breaker.allow(start) {
 			w.x = append(w.x[:0], c.x...)
-			err = s.askWithin(ctx, w, r.challenger, c.rows)
+			err = s.askWithin(ctx, w, r, c.rows)
 			breaker.note(s.ports.Clock(), err == nil)
 		}
 		if err != nil {

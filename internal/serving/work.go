@@ -190,7 +190,7 @@ func (s *Server) askChallenger(ctx context.Context, w *work, r *route) armOutcom
 	if len(good) > 0 {
 		err := errOpen
 		if breaker := &r.challenger.breaker; breaker.allow(start) {
-			err = s.askWithin(ctx, w, r.challenger, len(good))
+			err = s.askWithin(ctx, w, r, len(good))
 			breaker.note(s.ports.Clock(), err == nil)
 		}
 		if err != nil {
@@ -264,6 +264,7 @@ func (s *Server) askChampion(ctx context.Context, w *work, r *route) (*problem, 
 		return &problem{Status: http.StatusInternalServerError, Code: "scoring_failed",
 			Message: fmt.Sprintf("model %q version %d could not score the request", r.model, r.champion.number)}, latency
 	}
+	r.champion.learn(len(w.champion), latency)
 	w.deliver(r.champion, 1, w.champion, latency)
 	return nil, latency
 }
