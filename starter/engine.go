@@ -48,6 +48,8 @@ type observer interface {
 	Model(ctx context.Context, model string) (workflows.ModelState, error)
 	Lifecycle(ctx context.Context, id string) (workflows.LifecycleState, error)
 	Canary(ctx context.Context, model string) (workflows.CanaryState, error)
+	// Search looks at a search by its workflow's id.
+	Search(ctx context.Context, id string) (workflows.SearchState, error)
 	Execution(ctx context.Context, id string) (execution, error)
 }
 
@@ -157,6 +159,12 @@ func (e *temporalEngine) Lifecycle(ctx context.Context, id string) (workflows.Li
 func (e *temporalEngine) Canary(ctx context.Context, model string) (workflows.CanaryState, error) {
 	var out workflows.CanaryState
 	return out, e.query(ctx, workflows.CanaryID(model), &out)
+}
+
+// Search implements observer.
+func (e *temporalEngine) Search(ctx context.Context, id string) (workflows.SearchState, error) {
+	var out workflows.SearchState
+	return out, e.query(ctx, id, &out)
 }
 
 func (e *temporalEngine) query(ctx context.Context, id string, out any) error {

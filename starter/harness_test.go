@@ -172,6 +172,7 @@ type fakeEngine struct {
 	lifecycles map[string]workflows.LifecycleState
 	canaries   map[string]workflows.CanaryState
 	executions map[string]execution
+	searches   map[string]workflows.SearchState
 
 	submit func(model string, t activities.Trigger) (workflows.Submitted, error)
 	decide func(lifecycle string, d approval.Decision) (approval.Status, error)
@@ -188,7 +189,7 @@ type fakeEngine struct {
 func newFakeEngine() *fakeEngine {
 	return &fakeEngine{
 		models: map[string]workflows.ModelState{}, lifecycles: map[string]workflows.LifecycleState{},
-		canaries: map[string]workflows.CanaryState{}, executions: map[string]execution{},
+		canaries: map[string]workflows.CanaryState{}, executions: map[string]execution{}, searches: map[string]workflows.SearchState{},
 	}
 }
 
@@ -241,6 +242,10 @@ func (f *fakeEngine) Model(_ context.Context, model string) (workflows.ModelStat
 
 func (f *fakeEngine) Lifecycle(_ context.Context, id string) (workflows.LifecycleState, error) {
 	return lookup(f.lifecycles, id)
+}
+
+func (f *fakeEngine) Search(_ context.Context, id string) (workflows.SearchState, error) {
+	return lookup(f.searches, id)
 }
 
 func (f *fakeEngine) Canary(_ context.Context, model string) (workflows.CanaryState, error) {

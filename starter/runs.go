@@ -48,6 +48,7 @@ type runView struct {
 	Rows       int                      `json:"rows,omitempty"`
 	Approval   *workflows.ApprovalState `json:"approval,omitempty"` // while it is waited for
 	Canary     *workflows.CanaryState   `json:"canary,omitempty"`   // while it runs
+	Search     *workflows.SearchState   `json:"search,omitempty"`   // while it runs
 	Activities []activity               `json:"activities,omitempty"`
 	Notes      []string                 `json:"notes,omitempty"`
 	Started    time.Time                `json:"started,omitzero"`
@@ -120,6 +121,12 @@ func (v *runView) ask(ctx context.Context, engine observer) error {
 	}
 	if !e.Open && s.Outcome == "" {
 		v.Problem = fmt.Sprintf("its workflow is %s without an outcome; its model closes it within a minute", e.Status)
+	}
+	if s.Stage == "train" && s.Search != "" {
+		if search, err := engine.Search(ctx, s.Search); err == nil {
+			v.Search = &search
+		}
+		return ctx.Err()
 	}
 	if s.Stage != "canary" {
 		return nil

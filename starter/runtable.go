@@ -69,6 +69,9 @@ func stagesTable(p *page, v runView) {
 		if i == len(v.Stages)-1 && v.Outcome == "" {
 			took = running(p.now, v)
 			detail = first(progressOf(v.Activities), detail)
+			if v.Search != nil {
+				detail = v.Search.SearchLine()
+			}
 		}
 		t.add(s.Name, mark(s.Status), span(max(0, took)), clip(detail, 100))
 	}

@@ -302,3 +302,21 @@ func TestASpaceThatCantBeSearchedFailsTheSearch(t *testing.T) {
 	r := newSearch(t).search(in)
 	wantText(t, "failure", r.Failure, "search space: it is empty")
 }
+
+func TestASearchThatNoWorkerCanRunSaysSoAndEnds(t *testing.T) {
+	s := newSearch(t)
+	s.OnActivity("Trial", mock.Anything, mock.Anything).After(40*time.Hour).Return(activities.TrialOutput{State: search.Complete, Value: 1}, nil)
+	s.world.look.answers(activities.LookOutput{Needs: "2 GPUs"})
+	in := theSearch()
+	in.Placement = &activities.Placement{Resources: spec.Resources{CPUs: 1, GPUs: 2}, Priority: 3}
+	in.Search.Timeout = hours(72)
+	s.after(2*time.Minute, func() {
+		v := query[workflows.SearchState](s)
+		wantText(t, "line", v.SearchLine(), "waits: no live worker can serve 2 GPUs")
+		want(t, "told", s.message(activities.MessageNoWorker).Lifecycle, in.Lifecycle)
+	})
+	r := s.search(in)
+	wantText(t, "failure", r.Failure, "no live worker can serve 2 GPUs")
+	want(t, "looked after", s.world.look.calls()[0].Lifecycle, workflows.SearchID(theModel, 7))
+	want(t, "activity", s.world.look.calls()[0].Activity, "Trial")
+}

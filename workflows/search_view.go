@@ -134,7 +134,7 @@ func renderSearch(s SearchState, done []search.Trial) string {
 		fmt.Fprintf(&b, "\n| trial | %s | parameters |\n| ---: | ---: | --- |\n", escape(s.Metric))
 	}
 	for _, t := range best[:min(shownTrials, len(best))] {
-		fmt.Fprintf(&b, "| %d | %s | %s |\n", t.Number, shortNumber(t.Value), escape(paramsLine(t.Params)))
+		fmt.Fprintf(&b, "| %d | %s | %s |\n", t.Number, shortNumber(t.Value), escape(ParamsLine(t.Params)))
 	}
 	for _, n := range s.Notes[max(0, len(s.Notes)-shownTrials):] {
 		fmt.Fprintf(&b, "- %s\n", escape(n))
@@ -142,8 +142,8 @@ func renderSearch(s SearchState, done []search.Trial) string {
 	return b.String()
 }
 
-// paramsLine is a trial's parameters in a line, by name.
-func paramsLine(params map[string]any) string {
+// ParamsLine is a trial's parameters in a line, by name.
+func ParamsLine(params map[string]any) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(params)) {
 		v := params[name]

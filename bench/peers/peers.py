@@ -142,6 +142,15 @@ def xgboost_inplace(model, path, columns, rows, calls):
     return time.perf_counter() - begin, version, booster.inplace_predict(blocks[0]).astype(float).tolist()
 
 
+def optuna_search(function, space, seeds, trials):
+    """The best value after so many trials, for each seed, by Optuna's TPE sampler with its defaults."""
+    import search_optuna
+
+    begin = time.perf_counter()
+    found, version = search_optuna.study(function, space, seeds, trials)
+    return time.perf_counter() - begin, version, found
+
+
 def main():
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer

@@ -132,6 +132,7 @@ func pages(t *testing.T, names []string) map[string][]byte {
 		"profile": func(w io.Writer) error {
 			return report.Profile(w, report.ProfilePage{Title: names[0], Subject: names[0], At: at, Profile: profileOf(t, table(300, 1, names))})
 		},
+		"search": func(w io.Writer) error { return report.Search(w, searchPage(names)) },
 	}
 	out := map[string][]byte{}
 	for name, write := range all {
