@@ -109,7 +109,7 @@ const swaps = 6
 // Who exchanges a version while both gateways have all they can do loses no request. How long requests take meanwhile is
 // printed: machines differ, and this one is busy with the clients too.
 func (f *faults) swap(t *testing.T) {
-	s := f.begin(t, nil)
+	s := f.begin(t, oneStep)
 	t.Cleanup(func() { s.explainFault(t) })
 	s.approve(t)
 	s.everywhere(t)

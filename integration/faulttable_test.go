@@ -21,6 +21,7 @@ import (
 // phase is a part of a canary's life.
 type phase struct {
 	name     string
+	canary   func(*spec.Model)
 	reach    func(*testing.T, *scenario)
 	within   time.Duration // a fault happens up to so long after it was reached
 	outcomes []string      // that are right when it is over
@@ -30,45 +31,43 @@ var either = []string{activities.Promoted, activities.RolledBack}
 
 // The phases. What comes after an approval, after the end of a step, or after a person's word takes parts of a second;
 // the ledger and the signal mark where it begins.
-func (phases) starting() phase {
-	return phase{"starting", func(t *testing.T, s *scenario) {
+func starting() phase {
+	return phase{"starting", twoSteps, func(t *testing.T, s *scenario) {
 		s.approve(t)
 		s.entry(t, "the approval", func(h registry.State) bool { return h.Versions[len(h.Versions)-1].Approval != nil })
 	}, 500 * time.Millisecond, either}
 }
 
-func (phases) holding() phase {
-	return phase{"holding", func(t *testing.T, s *scenario) {
-		s.approve(t)
-		s.everywhere(t)
-	}, time.Second, either}
-}
+func holding() phase { return phase{"holding", twoSteps, exposed, time.Second, either} }
 
-func (phases) advancing() phase {
-	return phase{"advancing", func(t *testing.T, s *scenario) {
+func advancing() phase {
+	return phase{"advancing", twoSteps, func(t *testing.T, s *scenario) {
 		s.approve(t)
 		s.entry(t, "the second step", func(h registry.State) bool { return h.Weight == float64(s.spec.Canary.Steps[1].Weight) })
 	}, 700 * time.Millisecond, either}
 }
 
-func (phases) promoting() phase {
-	return phase{"promoting", func(t *testing.T, s *scenario) {
-		s.approve(t)
-		s.everywhere(t)
+func promoting() phase {
+	return phase{"promoting", oneStep, func(t *testing.T, s *scenario) {
+		exposed(t, s)
 		s.steer(t, "promote")
 	}, 200 * time.Millisecond, []string{activities.Promoted}}
 }
 
-func (phases) rollingBack() phase {
-	return phase{"rolling back", func(t *testing.T, s *scenario) {
-		s.approve(t)
-		s.everywhere(t)
+func rollingBack() phase {
+	return phase{"rolling back", oneStep, func(t *testing.T, s *scenario) {
+		exposed(t, s)
 		s.steer(t, "abort")
 	}, 200 * time.Millisecond, []string{activities.RolledBack}}
 }
 
-func (phases) copying() phase {
-	return phase{"copying", func(t *testing.T, s *scenario) {
+// waiting is holding in a canary that somebody else has to end.
+func waiting(outcome string) phase {
+	return phase{"holding", oneStep, exposed, time.Second, []string{outcome}}
+}
+
+func copying() phase {
+	return phase{"copying", mirrored, func(t *testing.T, s *scenario) {
 		before := s.copies(t)
 		s.approve(t)
 		testkit.Until(t, "copies at every gateway", stageLimit, func() (bool, any) {
@@ -78,24 +77,26 @@ func (phases) copying() phase {
 	}, time.Second, either}
 }
 
-type phases struct{}
+// exposed approves, and waits until the challenger has its weight everywhere.
+func exposed(t *testing.T, s *scenario) {
+	s.approve(t)
+	s.everywhere(t)
+}
 
-func (p phases) all() []phase {
-	return []phase{p.starting(), p.holding(), p.advancing(), p.promoting(), p.rollingBack()}
+func everyPhase() []phase {
+	return []phase{starting(), holding(), advancing(), promoting(), rollingBack()}
 }
 
 // fault is something that happens.
 type fault struct {
-	name     string
-	phases   []phase
-	strike   func(*testing.T, *scenario)
-	lasts    func(*testing.T, *scenario) // waits as long as it should last
-	heal     func(*testing.T, *scenario) // nil: it doesn't
-	after    func(*testing.T, *scenario) // when the run is over; nil: nothing
-	blind    []string                    // gateways that can't read the ledger while it lasts
-	down     string                      // gateway that can't answer while it lasts
-	outcomes []string                    // right ones in place of the phase's; nil: the phase's
-	spec     func(*spec.Model)           // of its canaries; nil: twoSteps
+	name   string
+	phases []phase
+	strike func(*testing.T, *scenario)
+	lasts  func(*testing.T, *scenario) // waits as long as it should last
+	heal   func(*testing.T, *scenario) // nil: it doesn't
+	after  func(*testing.T, *scenario) // when the run is over; nil: nothing
+	blind  []string                    // gateways that can't read the ledger while it lasts
+	down   string                      // gateway that can't answer while it lasts
 }
 
 var bothGateways = []string{testkit.PartGateway, testkit.PartGateway2}
@@ -109,42 +110,43 @@ func killed(part string, blind []string, down string, lasts func(*testing.T, *sc
 	}
 }
 
-// faultTable is every scenario. Each part is killed in each phase; while the challenger holds its weight, S3 and the
-// worker stay away until its lease has ended.
-func faultTable() []fault {
-	var p phases
+// killings are each part in each phase; while the challenger holds its weight, S3 and the worker stay away until its
+// lease has ended.
+func killings() []fault {
 	return []fault{
-		killed(testkit.PartGateway, []string{testkit.PartGateway}, testkit.PartGateway, briefly, p.all()...),
-		killed(testkit.PartWorker, nil, "", untilTheLeaseEndsWhileHolding, p.all()...),
-		killed(testkit.PartInflux, nil, "", briefly, p.all()...),
-		killed(testkit.PartS3, bothGateways, "", untilTheLeaseEndsWhileHolding, p.all()...),
-		killed(testkit.PartTemporal, nil, "", briefly, p.holding(), p.promoting()),
+		killed(testkit.PartGateway, []string{testkit.PartGateway}, testkit.PartGateway, briefly, everyPhase()...),
+		killed(testkit.PartWorker, nil, "", untilTheLeaseEndsWhileHolding, everyPhase()...),
+		killed(testkit.PartInflux, nil, "", briefly, everyPhase()...),
+		killed(testkit.PartS3, bothGateways, "", untilTheLeaseEndsWhileHolding, everyPhase()...),
+		killed(testkit.PartTemporal, nil, "", briefly, holding(), promoting()),
+	}
+}
+
+// otherFaults are what happens to one gateway, to workflows, to a worker that comes back, and what people do then.
+func otherFaults() []fault {
+	return []fault{
 		{
-			name: "a gateway is cut off from S3", phases: []phase{p.holding()}, blind: []string{testkit.PartGateway},
-			strike: func(t *testing.T, s *scenario) {
-				s.steer(t, "pause") // the others go on for longer than the lease
-				s.Gateways[0].S3.Cut()
-			},
-			lasts: cutOffUntilItsLeaseEnds,
+			name: "a gateway is cut off from S3", phases: []phase{waiting(activities.Promoted)}, blind: []string{testkit.PartGateway},
+			strike: func(t *testing.T, s *scenario) { s.Gateways[0].S3.Cut() }, lasts: cutOffUntilItsLeaseEnds,
 			heal: func(t *testing.T, s *scenario) {
-				s.steer(t, "resume")
+				s.steer(t, "promote")
 				s.result(t, s.number)
 				s.Gateways[0].S3.Mend()
 			},
 		},
 		{
-			name: "the canary is terminated", phases: []phase{p.holding(), p.advancing()},
+			name: "the canary is terminated", phases: []phase{waiting(activities.RolledBack), advancing()},
 			strike: func(t *testing.T, s *scenario) { s.terminate(t, workflows.CanaryID(s.name)) }, lasts: untilAlone,
 		},
 		{
-			name: "canary and lifecycle are terminated", phases: []phase{p.holding()},
+			name: "canary and lifecycle are terminated", phases: []phase{waiting(activities.RolledBack)},
 			strike: func(t *testing.T, s *scenario) {
 				s.terminate(t, s.lifecycle(s.number))
 				s.terminate(t, workflows.CanaryID(s.name))
 			}, lasts: untilAlone,
 		},
 		{
-			name: "a worker is stopped, another takes over, and the first goes on", phases: []phase{p.holding(), p.promoting()},
+			name: "a worker is stopped, another takes over, and the first goes on", phases: []phase{holding(), promoting()},
 			strike: func(t *testing.T, s *scenario) {
 				s.Signal(t, testkit.PartWorker, syscall.SIGSTOP)
 				s.Start(t, testkit.PartReserve)
@@ -154,12 +156,12 @@ func faultTable() []fault {
 			after: func(t *testing.T, s *scenario) { s.Kill(t, testkit.PartReserve) },
 		},
 		{
-			name: "break-glass", phases: []phase{p.holding()}, outcomes: []string{activities.RolledBack},
+			name: "break-glass", phases: []phase{waiting(activities.RolledBack)},
 			strike: func(t *testing.T, s *scenario) { s.breakGlass(t, true) },
 			lasts:  briefly, after: nobodyMetTheChallenger,
 		},
 		{
-			name: "break-glass without S3", phases: []phase{p.holding()}, outcomes: []string{activities.RolledBack}, blind: bothGateways,
+			name: "break-glass without S3", phases: []phase{waiting(activities.RolledBack)}, blind: bothGateways,
 			strike: func(t *testing.T, s *scenario) {
 				s.Kill(t, testkit.PartS3)
 				s.breakGlass(t, false)
@@ -167,11 +169,11 @@ func faultTable() []fault {
 			lasts: briefly, heal: func(t *testing.T, s *scenario) { s.Start(t, testkit.PartS3) }, after: nobodyMetTheChallenger,
 		},
 		{
-			name: "copies for the challenger", phases: []phase{p.copying()}, spec: mirrored,
+			name: "copies for the challenger", phases: []phase{copying()},
 			strike: func(*testing.T, *scenario) {}, lasts: briefly, // no fault: the rules alone
 		},
 		{
-			name: "copies for the challenger without S3", phases: []phase{p.copying()}, spec: mirrored, blind: bothGateways,
+			name: "copies for the challenger without S3", phases: []phase{copying()}, blind: bothGateways,
 			strike: func(t *testing.T, s *scenario) { s.Kill(t, testkit.PartS3) },
 			lasts:  untilCopiesEnd, heal: func(t *testing.T, s *scenario) { s.Start(t, testkit.PartS3) },
 		},
