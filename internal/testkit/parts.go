@@ -40,6 +40,7 @@ type Parts struct {
 
 	servers  map[string]*server
 	programs map[string]*program
+	given    map[string]bool // addresses
 }
 
 // Gateway is one of the gateways.
@@ -68,7 +69,7 @@ func StartParts(t testing.TB, like *Stack) *Parts {
 	dir := t.TempDir()
 	p := &Parts{
 		Stack:   &Stack{Dir: dir, Programs: like.Programs, config: filepath.Join(dir, "config"), token: adminToken},
-		servers: map[string]*server{}, programs: map[string]*program{},
+		servers: map[string]*server{}, programs: map[string]*program{}, given: map[string]bool{},
 	}
 	t.Cleanup(p.stop)
 	p.startServers(t)
@@ -132,13 +133,19 @@ func (p *Parts) addGateway(t testing.TB, name string) {
 	}}
 }
 
+// address is one that no other part was given: the system may name a free port twice.
 func (p *Parts) address(t testing.TB) string {
 	t.Helper()
-	address, err := local.FreeAddress()
-	if err != nil {
-		t.Fatal(err)
+	for {
+		address, err := local.FreeAddress()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !p.given[address] {
+			p.given[address] = true
+			return address
+		}
 	}
-	return address
 }
 
 func (p *Parts) log(name string) string { return filepath.Join(p.Dir, name+".log") }
