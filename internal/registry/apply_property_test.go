@@ -47,6 +47,9 @@ func drawCommand(t *rapid.T, s registry.State, n int) registry.Command {
 			Version: number, Weight: rapid.SampledFrom([]float64{0, 0.1, 0.5, 1, 1.1, -0.1}).Draw(t, "weight"), LeaseUntil: clock(n + 5),
 			Run: rapid.SampledFrom([]string{"run-1", "run-2"}).Draw(t, "run"),
 		}
+		if l := s.Lease; l != nil && c.Kind == registry.KindCanaryWeight && rapid.Bool().Draw(t, "of the canary") {
+			c.Canary.Version, c.Canary.Run, c.Guard = s.Challenger, l.Run, registry.Guard{}
+		}
 		if c.Kind == registry.KindCanaryWeight || rapid.IntRange(0, 9).Draw(t, "odd start") == 9 {
 			drawAction(t, &c, n)
 		}
@@ -105,6 +108,9 @@ func likelyKinds(s registry.State, v registry.Version) []registry.Kind {
 	case registry.StatusCanary:
 		kinds = append(kinds, registry.KindCanaryWeight, registry.KindRolledBack)
 		next = registry.KindPromoted
+	}
+	if s.Lease != nil {
+		kinds = append(kinds, registry.KindCanaryWeight, registry.KindCanaryWeight, registry.KindCanaryWeight, registry.KindCanaryWeight)
 	}
 	return append(kinds, next, next, next, next)
 }
