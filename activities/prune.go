@@ -84,8 +84,12 @@ func (j *trialJudge) report(p training.Progress) {
 	}
 }
 
-// look tells the others of this trial where it has come to, if the pruner compares trials that run, and reads theirs.
+// look tells the others of this trial where it has come to, if the pruner compares trials that run, and reads theirs:
+// once a second at most, however often the trainer reports.
 func (j *trialJudge) look(ctx context.Context) error {
+	if j.now().Sub(j.asOf) < courseAge {
+		return nil
+	}
 	running := j.pruner.Kind == search.PruneHyperband
 	if running {
 		own := j.course
@@ -98,9 +102,6 @@ func (j *trialJudge) look(ctx context.Context) error {
 		if _, err := j.store.Put(ctx, key, bytes.NewReader(raw), int64(len(raw))); err != nil {
 			return err
 		}
-	}
-	if j.now().Sub(j.asOf) < courseAge {
-		return nil
 	}
 	others, err := j.courses.read(ctx, j.store, j.in.Model, j.in.Number, running)
 	if err != nil {

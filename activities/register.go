@@ -140,6 +140,7 @@ func (r *Registrar) collect(ctx context.Context, in RegisterInput, dir string) (
 		From: in.Snapshot.From, To: in.Snapshot.To, Train: in.Snapshot.Train, Validation: in.Snapshot.Validation, Test: in.Snapshot.Test,
 		Dropped: in.Snapshot.Dropped, JudgedRows: s.ScoredRows, Metrics: s.Metrics, Champion: s.Champion, Previous: s.Previous,
 		Comparison: s.Comparison, Disparity: s.Disparity, Verdict: s.Verdict, Imported: in.Train.Imported,
+		Trial: in.Train.Trial, Params: in.Train.Params,
 	})
 	files := map[string]string{}
 	for name, raw := range content {

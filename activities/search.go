@@ -162,7 +162,7 @@ func (t *Trainer) trial(ctx context.Context, in TrainInput, lease *slots.Lease, 
 			record.State, record.Value, record.Step, record.Reason = search.Pruned, last.Value, last.Step, pruned.why
 		}
 		if err != nil {
-			return err
+			return budgetEnd(a, err)
 		}
 		record.Reports = a.judge.finiteReports()
 		record.Seconds = t.Lake.Now().Sub(started).Seconds()
@@ -173,6 +173,14 @@ func (t *Trainer) trial(ctx context.Context, in TrainInput, lease *slots.Lease, 
 		return TrialOutput{}, err
 	}
 	return storeTrial(ctx, t.Lake.Store, in.Model, in.Number, &record)
+}
+
+// budgetEnd says that a trial which ran out of time ran out of budget, where that was what it was given less time for.
+func budgetEnd(a *trainAttempt, err error) error {
+	if _, late := errors.AsType[*training.TimeoutError](err); late && a.limit < a.spec.Train.Timeout.D() {
+		return permanent(ErrorTrainInput, &overBudget{spent: a.spec.Budget.PerRun.Amount, budget: a.spec.Budget.PerRun})
+	}
+	return err
 }
 
 // keepTrial stores a trial's model and fills in what it came to. The metric is the one that was computed here of the

@@ -173,6 +173,23 @@ func TestATrialOverBudgetTrainsNothing(t *testing.T) {
 	require.Empty(t, all)
 }
 
+// What is left of a budget is for all trials that run at once; one that it cut short has spent it, and didn't fail.
+func TestABudgetIsSharedByTrialsAtOnce(t *testing.T) {
+	w, in := searching(t, "{"+etaSpace+", parallel: 4}", "notify:", "budget: {per_run: 1 USD, cost_per_hour: 60}\nnotify:")
+	m, err := w.lake.Spec(t.Context(), theModel, w.spec)
+	require.NoError(t, err)
+	whole, err := w.trainer().limit(t.Context(), m, in)
+	require.NoError(t, err)
+	require.Equal(t, time.Minute, whole)
+	shared, err := w.trainer().limit(t.Context(), m, trial(in, 1, 1, nil))
+	require.NoError(t, err)
+	require.Equal(t, 15*time.Second, shared)
+	late := &training.TimeoutError{Limit: shared}
+	var over *overBudget
+	require.ErrorAs(t, budgetEnd(&trainAttempt{spec: m, limit: shared}, late), &over)
+	require.Equal(t, error(late), budgetEnd(&trainAttempt{spec: m, limit: m.Train.Timeout.D()}, late), "its own time was over")
+}
+
 func TestParametersThatTheTrainerDoesntKnowFailTheAttempt(t *testing.T) {
 	w, in := searching(t, "{space: {etta: {log: [0.001, 0.5]}}}")
 	_, err := try(t, w.trainer().Trial, trial(in, 1, 1, map[string]any{"etta": 0.3}))

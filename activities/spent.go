@@ -103,13 +103,14 @@ func spent(ctx context.Context, store objectstore.Store, model string, number in
 	return total, err
 }
 
-// attemptLimit is how long an attempt may take: the spec's limit, or as long as what is left of the run's budget lasts.
-func attemptLimit(m *spec.Model, spent float64) (time.Duration, error) {
+// attemptLimit is how long an attempt may take: the spec's limit, or as long as what is left of the run's budget lasts for
+// so many attempts at once.
+func attemptLimit(m *spec.Model, spent float64, atOnce int) (time.Duration, error) {
 	limit, budget := trainLimit(m), m.Budget.PerRun
 	if budget.Amount <= 0 || m.Budget.PerHour <= 0 {
 		return limit, nil
 	}
-	left := time.Duration((budget.Amount - spent) / m.Budget.PerHour * float64(time.Hour))
+	left := time.Duration((budget.Amount - spent) / float64(atOnce) / m.Budget.PerHour * float64(time.Hour))
 	if left < time.Second {
 		return 0, permanent(ErrorTrainInput, &overBudget{spent: spent, budget: budget})
 	}

@@ -184,7 +184,11 @@ func (t *Trainer) limit(ctx context.Context, m *spec.Model, in TrainInput) (time
 	if err != nil {
 		return 0, err
 	}
-	return attemptLimit(m, before)
+	atOnce := 1
+	if s := m.Train.Search; s != nil && trialOf(in.Token) > 0 {
+		atOnce = s.Parallel // what is left is for all of them
+	}
+	return attemptLimit(m, before, atOnce)
 }
 
 // withParams is a spec with parameters that a search chose.

@@ -19,10 +19,7 @@ import (
 // It completes with a result also where there is no best trial: that fails a run, not this workflow. It ends at its
 // deadline, when the run's budget is used up, or when trials fail for good, with the best so far.
 func Search(ctx workflow.Context, in activities.SearchInput) (activities.SearchResult, error) {
-	s, err := newSearch(ctx, in)
-	if err != nil {
-		return activities.SearchResult{Failure: err.Error()}, nil
-	}
+	s := newSearch(ctx, in)
 	if err := workflow.SetQueryHandler(ctx, QueryState, func() (SearchState, error) { return s.view(), nil }); err != nil {
 		return activities.SearchResult{}, err
 	}
@@ -38,8 +35,8 @@ const hopelessTrials = 10
 
 // searchRun is one execution's state.
 type searchRun struct {
-	in    activities.SearchInput
-	study search.Study
+	in   activities.SearchInput
+	goal search.Goal
 
 	done    []search.Trial
 	running []search.Trial
@@ -53,21 +50,14 @@ type searchRun struct {
 	cancel  workflow.CancelFunc // of running trials
 }
 
-func newSearch(ctx workflow.Context, in activities.SearchInput) (*searchRun, error) {
+func newSearch(ctx workflow.Context, in activities.SearchInput) *searchRun {
 	if in.Deadline.IsZero() {
 		in.Deadline = workflow.Now(ctx).Add(in.Search.Timeout.D())
 	}
 	if in.TrialsPerExecution <= 0 {
 		in.TrialsPerExecution = trialsPerExecution
 	}
-	space, err := in.Search.Space.Compile()
-	if err != nil {
-		return nil, err
-	}
-	return &searchRun{
-		in: in, done: in.Done, next: len(in.Done) + 1, cost: in.Cost,
-		study: search.Study{Space: space, Sampler: in.Search.Sampler, Goal: search.Goal(in.Search.Metric.Goal), Seed: in.Search.Seed},
-	}, nil
+	return &searchRun{in: in, done: in.Done, next: len(in.Done) + 1, cost: in.Cost, goal: search.Goal(in.Search.Metric.Goal)}
 }
 
 // run goes through the trials in as many lanes as may run at once, until they are through or the deadline has come.
@@ -171,7 +161,7 @@ func (s *searchRun) suggest(ctx workflow.Context, number int) (suggestion, error
 	history := slices.Concat(s.done, s.running)
 	var out suggestion
 	err := workflow.SideEffect(ctx, func(workflow.Context) any {
-		params, err := s.study.Suggest(history, number)
+		params, err := suggested(s.in.Search, history, number)
 		switch {
 		case errors.Is(err, search.ErrExhausted):
 			return suggestion{Exhausted: true}
@@ -183,23 +173,33 @@ func (s *searchRun) suggest(ctx workflow.Context, number int) (suggestion, error
 	return out, err
 }
 
+// suggested is what the sampler says of a trial after a history.
+func suggested(of spec.Search, history []search.Trial, number int) (map[string]any, error) {
+	space, err := of.Space.Compile()
+	if err != nil {
+		return nil, err
+	}
+	study := search.Study{Space: space, Sampler: of.Sampler, Goal: search.Goal(of.Metric.Goal), Seed: of.Seed}
+	return study.Suggest(history, number)
+}
+
 // trial runs the next trial to its end.
 func (s *searchRun) trial(ctx workflow.Context) {
 	number := s.next
 	s.next, s.begun = s.next+1, s.begun+1
-	suggested, err := s.suggest(ctx, number)
+	chosen, err := s.suggest(ctx, number)
 	switch {
 	case err != nil:
 		s.stop("trial %d: %s", number, reason(err))
 		return
-	case suggested.Problem != "":
-		s.stop("trial %d: %s", number, suggested.Problem)
+	case chosen.Problem != "":
+		s.stop("trial %d: %s", number, chosen.Problem)
 		return
-	case suggested.Exhausted:
+	case chosen.Exhausted:
 		s.stop("all %d points of the grid were tried", number-1)
 		return
 	}
-	t := search.Trial{Number: number, State: search.Running, Params: suggested.Params}
+	t := search.Trial{Number: number, State: search.Running, Params: chosen.Params}
 	s.running = append(s.running, t)
 	s.describe(ctx)
 	out, err := s.attempt(ctx, t)
@@ -280,7 +280,7 @@ func (s *searchRun) conclude(ctx workflow.Context) (activities.SearchResult, err
 	out := activities.SearchResult{
 		Trials: len(s.done), Pruned: s.count(search.Pruned), Failed: failed, Cost: s.cost, Stopped: s.stopped,
 	}
-	best, ok := s.study.Goal.Best(s.done)
+	best, ok := s.goal.Best(s.done)
 	switch {
 	case 2*failed > s.in.Search.Trials:
 		out.Failure = fmt.Sprintf("%s; the last ones: %s", s.stopped, s.lastNotes())

@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,11 +65,11 @@ func (l *lifecycle) searchModel(ctx workflow.Context) error {
 
 func (s *searchRun) view() SearchState {
 	v := SearchState{
-		Model: s.in.Model, Number: s.in.Number, Metric: s.in.Search.Metric.Name, Goal: s.study.Goal, Trials: s.in.Search.Trials,
+		Model: s.in.Model, Number: s.in.Number, Metric: s.in.Search.Metric.Name, Goal: s.goal, Trials: s.in.Search.Trials,
 		Ended: len(s.done), Pruned: s.count(search.Pruned), Failed: s.count(search.Failed), Running: slices.Clone(s.running),
 		Cost: s.cost, Stopped: s.stopped, Waits: s.waits, Notes: slices.Clone(s.notes),
 	}
-	if best, ok := s.study.Goal.Best(s.done); ok {
+	if best, ok := s.goal.Best(s.done); ok {
 		v.Best = &best
 	}
 	return v
@@ -145,7 +144,7 @@ func renderSearch(s SearchState, done []search.Trial) string {
 // ParamsLine is a trial's parameters in a line, by name.
 func ParamsLine(params map[string]any) string {
 	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(params)) {
+	for _, name := range workflow.DeterministicKeys(params) {
 		v := params[name]
 		if f, ok := v.(float64); ok {
 			v = shortNumber(f)

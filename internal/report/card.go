@@ -41,6 +41,9 @@ type CardInput struct {
 	Verdict    evaluation.Verdict
 
 	Imported *registry.Imported // nil: it was trained here
+
+	Trial  int            // of the search that chose Params; 0: none
+	Params map[string]any // beside the spec's
 }
 
 // Card is a model card in Markdown: what it is for, what it was made from, how good it is and for whom.
@@ -64,6 +67,9 @@ func Card(in CardInput) []byte {
 		fmt.Fprintf(&b, "Trained by `%s`.\n\n", line(strings.Join(m.Train.Command, " ")))
 	} else {
 		fmt.Fprintf(&b, "Trained by the built-in %s trainer.\n\n", m.Train.Builtin)
+	}
+	if in.Trial > 0 {
+		fmt.Fprintf(&b, "Hyperparameters of trial %d of its search, the best on validation rows: %s.\n\n", in.Trial, line(paramsText(in.Params)))
 	}
 	fmt.Fprintf(&b, "## Quality\n\nOn %d held-out rows.\n\n| metric | this version | champion |\n| --- | ---: | ---: |\n", in.JudgedRows)
 	return append(b.Bytes(), quality(in)...)

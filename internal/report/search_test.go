@@ -12,6 +12,7 @@ import (
 	"github.com/leanloop/leanloop/internal/report"
 	"github.com/leanloop/leanloop/internal/search"
 	"github.com/leanloop/leanloop/internal/search/space"
+	"github.com/leanloop/leanloop/internal/spec"
 )
 
 // searchPage is a search over parameters of these names, with trials in every state.
@@ -105,6 +106,13 @@ func TestASearchPageOfLittleIsAPageToo(t *testing.T) {
 	}
 	require.True(t, strings.Contains(searched(t, p), "Not listed: 200 more trials."))
 	require.Error(t, report.Search(broken{}, one))
+}
+
+func TestACardNamesTheHyperparametersOfASearch(t *testing.T) {
+	in := report.CardInput{Spec: spec.Defaults(), Trial: 12, Params: map[string]any{"eta": 0.125, "booster": "tree"}}
+	require.Contains(t, string(report.Card(in)), "Hyperparameters of trial 12 of its search, the best on validation rows: booster = tree, eta = 0.125.")
+	in.Trial = 0
+	require.NotContains(t, string(report.Card(in)), "trial")
 }
 
 type broken struct{}

@@ -193,6 +193,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(read(f, name))
 	}
 	f.Add([]byte("metadata: {name: aa}\ndata: {prefix: 's3://abc/', target: y}\ntrain: {params: {a: [1, {b: .5}]}}\n"))
+	f.Add([]byte("metadata: {name: aa}\ndata: {prefix: 's3://abc/', target: y}\ntrain: {search: {space: {a: {log: [.1, 1], when: {b: [x, 2]}}, b: {choice: [x, 2]}}}}\n"))
 	f.Add([]byte("a: &x [*x]\n? [b]\n: !!str c\n<<: {d: |\n  e\n}\n"))
 	f.Fuzz(func(t *testing.T, src []byte) {
 		start := time.Now()
