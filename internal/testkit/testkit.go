@@ -149,10 +149,11 @@ func prepare(ctx context.Context, dir string, log io.Writer) (Programs, error) {
 }
 
 // foreign says that a variable could lead a test to servers that aren't its own. The development stack's own settings
-// (where its builds are cached, which Temporal CLI serves) stay.
+// (where its builds are cached, which Temporal CLI serves) and the tests' own stay.
 func foreign(name string) bool {
 	switch name {
-	case "LEANLOOP_CACHE", "LEANLOOP_DEVSTACK", "LEANLOOP_DEVSTACK_DIR", "LEANLOOP_TEMPORAL_CLI":
+	case "LEANLOOP_CACHE", "LEANLOOP_DEVSTACK", "LEANLOOP_DEVSTACK_DIR", "LEANLOOP_TEMPORAL_CLI",
+		"LEANLOOP_PYTHON", "LEANLOOP_REQUIRE_ALL":
 		return false
 	}
 	for _, prefix := range []string{"TEMPORAL_", "AWS_", "INFLUX_", "LEANLOOP_", "SLACK_"} {

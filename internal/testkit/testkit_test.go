@@ -12,7 +12,7 @@ func TestNoTestReachesTheUsersOwnServers(t *testing.T) {
 	for name, want := range map[string]bool{
 		"TEMPORAL_ADDRESS": true, "TEMPORAL_API_KEY": true, "AWS_PROFILE": true, "AWS_ENDPOINT_URL_S3": true, "INFLUX_TOKEN": true,
 		"SLACK_BOT_TOKEN": true, "LEANLOOP_BUCKET": true,
-		"LEANLOOP_CACHE": false, "LEANLOOP_TEMPORAL_CLI": false, "PATH": false, "HOME": false, "GOPROXY": false,
+		"LEANLOOP_CACHE": false, "LEANLOOP_TEMPORAL_CLI": false, "LEANLOOP_REQUIRE_ALL": false, "PATH": false, "HOME": false, "GOPROXY": false,
 	} {
 		require.Equal(t, want, foreign(name), name)
 	}

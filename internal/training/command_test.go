@@ -89,6 +89,7 @@ func TestCommandSeesTheContractAndNothingElse(t *testing.T) {
 		"WEATHER_API_KEY=secret", "HOME=" + s.WorkDir, "SM_MODEL_DIR=" + filepath.Join(s.WorkDir, "model"),
 		"LEANLOOP_CHECKPOINT_DIR=" + filepath.Join(s.WorkDir, "checkpoints"), "SM_NUM_GPUS=0", "CUDA_VISIBLE_DEVICES=",
 		`SM_HPS={"eta":0.1,"fast":true,"max_depth":6,"objective":"binary:logistic"}`, `SM_CHANNELS=["train","validation"]`,
+		"SM_CHANNEL_TEST=" + filepath.Join(s.WorkDir, "input", "data", "validation"),
 		"arg=--eta\narg=0.1\narg=--fast\narg=true\narg=--max_depth\narg=6\narg=--objective\narg=binary:logistic",
 		`"target": "target"`, s.CodeDir,
 	} {

@@ -164,6 +164,7 @@ func environment(s CommandSpec, f folders, path string, validates bool) ([]strin
 	}
 	if validates {
 		vars["SM_CHANNEL_VALIDATION"] = f.validation
+		vars["SM_CHANNEL_TEST"] = f.validation // many scripts of SageMaker's call it so; what judges a version isn't here
 		channels = `["train","validation"]`
 	}
 	vars["SM_CHANNELS"] = channels

@@ -1,0 +1,144 @@
+package integration
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/leanloop/leanloop/activities"
+	"github.com/leanloop/leanloop/internal/objectstore"
+	"github.com/leanloop/leanloop/internal/pythontest"
+	"github.com/leanloop/leanloop/internal/spec"
+	"github.com/leanloop/leanloop/internal/testkit"
+)
+
+// newExample makes a model of a folder of examples/, as a reader gets who copies it. Where it says python3, the model
+// has this interpreter.
+func newExample(t *testing.T, s *testkit.Stack, folder, python string, change func(*spec.Model)) *model {
+	t.Helper()
+	source := exampleFolder(folder)
+	parsed, err := spec.Load(filepath.Join(source, "model.yaml"))
+	require.NoError(t, err)
+	m := &model{Stack: s, name: s.Name(folder), dir: t.TempDir(), spec: parsed}
+	entries, err := os.ReadDir(source)
+	require.NoError(t, err)
+	for _, e := range entries {
+		if e.Type().IsRegular() {
+			raw, err := os.ReadFile(filepath.Join(source, e.Name()))
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(filepath.Join(m.dir, e.Name()), raw, 0o600))
+		}
+	}
+	m.change(t, func(p *spec.Model) {
+		p.Metadata.Name, p.Data.Prefix = m.name, "s3://leanloop/landing/"+m.name+"/"
+		for _, command := range [][]string{p.Train.Command, p.Predict.Command} {
+			if len(command) > 0 && command[0] == "python3" {
+				command[0] = python
+			}
+		}
+		if change != nil {
+			change(p)
+		}
+	})
+	t.Cleanup(func() { m.explain(t) })
+	return m
+}
+
+func exampleFolder(name string) string { return filepath.Join("..", "examples", name) }
+
+// promotesItsData lands the example's file, approves what comes of it, and waits for the run's good end.
+func (m *model) promotesItsData(t *testing.T, folder string) {
+	t.Helper()
+	const file = "flights.csv.gz"
+	raw, err := os.ReadFile(filepath.Join(exampleFolder(folder), "data", file))
+	require.NoError(t, err)
+	m.submit(t, file, raw)
+	m.approved(t, 1)
+	m.ends(t, 1, activities.Promoted)
+}
+
+// download copies a version's artifact into a folder of its own, as any S3 client would.
+func (m *model) download(t *testing.T, version int) string {
+	t.Helper()
+	v, ok := m.head(t).Version(version)
+	require.True(t, ok)
+	dir, prefix := t.TempDir(), "models/"+m.name+"/artifacts/"+v.Artifact+"/"
+	for key, raw := range m.below(t, prefix) {
+		path := filepath.Join(dir, filepath.FromSlash(strings.TrimPrefix(key, prefix)))
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, raw, 0o600))
+	}
+	return dir
+}
+
+// below are the objects whose keys begin so.
+func (m *model) below(t *testing.T, prefix string) map[string][]byte {
+	t.Helper()
+	found := map[string][]byte{}
+	require.NoError(t, m.Store.List(t.Context(), prefix, func(info objectstore.Info) error {
+		body, _, err := m.Store.Get(t.Context(), info.Key)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = body.Close() }()
+		found[info.Key], err = io.ReadAll(body)
+		return err
+	}))
+	require.NotEmpty(t, found, "below %s", prefix)
+	return found
+}
+
+// scores has `starter score` answer rows with a version's artifact and the spec's program.
+func (m *model) scores(t *testing.T, artifact, rows string) []float64 {
+	t.Helper()
+	var out struct{ Predictions []float64 }
+	m.Starter(t, "ana", "-o", "json", "score", "-f", m.file(), "--artifact", artifact, "--data", rows).Want(t, 0).Decode(t, &out)
+	return out.Predictions
+}
+
+// answers runs a program of Python's with arguments, which prints a list of numbers.
+func answers(t *testing.T, python, program string, args ...string) (out []float64) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), python, append([]string{"-c", program}, args...)...)
+	var errOut bytes.Buffer
+	cmd.Stderr = &errOut
+	raw, err := cmd.Output()
+	require.NoError(t, err, errOut.String())
+	require.NoError(t, json.Unmarshal(raw, &out))
+	return out
+}
+
+// sameScores holds two lists of predictions of the same rows together.
+func sameScores(t *testing.T, want, got []float64) {
+	t.Helper()
+	require.NotEmpty(t, want)
+	require.InDeltaSlice(t, want, got, 1e-6)
+}
+
+func TestASageMakerScriptTrainsUnchangedAndPredictsByItsOwnModelFn(t *testing.T) {
+	const folder = "sagemaker-sklearn"
+	s := shared(t)
+	python := pythontest.Interpreter(t, "scikit-learn, pandas and joblib", "-c", "import sklearn, pandas, joblib")
+	m := newExample(t, s, folder, python, nil)
+	m.promotesItsData(t, folder)
+
+	// Flights at departure, one of them with weather that nobody knows.
+	rows := dataFile(t, "rows.csv", []byte("hour,temp,wind_speed,pressure,scheduled_minutes,dep_delay\n"+
+		"5,39.2,12.7,1012.3,244,2\n6,30,,1020,120,-4\n21,,,,380,95\n"))
+	const own = `
+import sys
+sys.path.insert(0, sys.argv[1])
+import json, pandas, train
+model = train.model_fn(sys.argv[2])
+print(json.dumps(list(model.predict(pandas.read_csv(sys.argv[3])))))`
+	artifact := m.download(t, 1)
+	sameScores(t, answers(t, python, own, m.dir, filepath.Join(artifact, "model"), rows), m.scores(t, artifact, rows))
+	m.verified(t)
+}
