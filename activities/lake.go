@@ -16,6 +16,7 @@ import (
 	"github.com/leanloop/leanloop/internal/objectstore"
 	"github.com/leanloop/leanloop/internal/registry"
 	"github.com/leanloop/leanloop/internal/spec"
+	"github.com/leanloop/leanloop/internal/training/setup"
 )
 
 // Lake is the bucket and what is kept of it on this worker: ledgers' heads, parsed specs, and the rows of the snapshot
@@ -27,6 +28,8 @@ type Lake struct {
 	Scratch string // folder for temporary files; "" : the system's
 	Now     func() time.Time
 	Loader  *inference.Loader // of versions; nil: of the formats that are scored in Go
+	// Environments keeps what train.setup makes; nil: this worker runs no program that has one.
+	Environments *setup.Cache
 
 	mu      sync.Mutex
 	ledgers map[string]*registry.Ledger

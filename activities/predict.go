@@ -15,6 +15,7 @@ import (
 	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/registry"
 	"github.com/leanloop/leanloop/internal/training"
+	"github.com/leanloop/leanloop/internal/training/setup"
 )
 
 // Programs is what a worker runs a version's predict.command with.
@@ -64,19 +65,31 @@ func (p Programs) predict(ctx context.Context, lake *Lake, s inference.Signature
 	if err != nil {
 		return nil, err
 	}
+	env, err := lake.environment(ctx, c.Setup, setup.Plan{Code: code, Secrets: secrets, Supervisor: p.Supervisor, Grace: p.Grace})
+	if err != nil {
+		return nil, err
+	}
+	defer env.Close()
 	model := filepath.Join(dir, "model")
 	for name, want := range c.Files {
 		if err := fetchFile(ctx, filepath.Join(model, filepath.FromSlash(name)), func(w io.Writer) error { return fetch(ctx, name, want, w) }); err != nil {
 			return nil, err
 		}
 	}
-	return training.Predict(ctx, training.Prediction{
+	run := training.Prediction{
 		Program: training.Program{
 			Supervisor: p.Supervisor, Grace: p.Grace, Scratch: dir, Argv: c.Command, Dir: code, Env: secrets, Home: filepath.Join(dir, "home"),
 			Timeout: c.Limit(), Memory: c.Memory,
 		},
 		CPUs: c.CPUs, Model: model, Signature: s, Seed: c.Seed,
-	}, t)
+	}
+	if env != nil {
+		run.EnvDir = env.Dir
+		if run.Locks, err = env.Locks(); err != nil {
+			return nil, err
+		}
+	}
+	return training.Predict(ctx, run, t)
 }
 
 // fetchFile writes a new file that nobody writes to afterwards.

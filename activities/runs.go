@@ -36,7 +36,7 @@ type SettingsInput struct {
 // RunSettings is what workflows need of a spec to wait and to count.
 type RunSettings struct {
 	Retries      spec.Retries  `json:"retries"`
-	TrainTimeout time.Duration `json:"train_timeout"` // of an attempt, with the trial of its model by predict.command
+	TrainTimeout time.Duration `json:"train_timeout"` // of an attempt, with train.setup, made here after another failed to, and the trial of its model by predict.command
 	Approval     spec.Approval `json:"approval"`
 	Canary       spec.Canary   `json:"canary"`
 	// Placement is where training runs; nil in runs from before there was a choice.
@@ -63,7 +63,7 @@ func (r *Runs) Settings(ctx context.Context, in SettingsInput) (RunSettings, err
 		return RunSettings{}, err
 	}
 	out := RunSettings{
-		Retries: m.Train.Retries, TrainTimeout: trainLimit(m) + m.Predict.Timeout.D(), Approval: m.Approval, Canary: m.Canary,
+		Retries: m.Train.Retries, TrainTimeout: trainLimit(m) + m.Predict.Timeout.D() + 2*m.Train.Setup.Timeout.D(), Approval: m.Approval, Canary: m.Canary,
 		Placement: &Placement{Resources: m.Train.Resources, Priority: cmp.Or(m.Train.Priority, spec.DefaultPriority)},
 		Search:    m.Train.Search,
 	}

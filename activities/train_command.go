@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -116,7 +117,7 @@ func (t *Trainer) run(ctx context.Context, a *trainAttempt) (*training.Output, e
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
-	out, runErr := t.command(ctx, a, training.CommandSpec{
+	out, runErr := t.prepared(ctx, a, training.CommandSpec{
 		Supervisor: t.Supervisor, Scratch: a.dir, Argv: a.spec.Train.Command, CodeDir: code, Env: env, WorkDir: filepath.Join(a.dir, "work"),
 		Params: a.spec.Train.Params, Timeout: a.limit, Grace: t.Grace, CPUs: a.spec.Train.Resources.CPUs,
 		GPUs: gpu.IDs(a.lease.Devices), Locks: a.lease.Locks, Memory: int64(a.spec.Train.Resources.Memory), LogTo: log, Loader: t.Lake.Loader,
@@ -133,23 +134,32 @@ func (t *Trainer) run(ctx context.Context, a *trainAttempt) (*training.Output, e
 	return out, runErr
 }
 
+// prepared runs the program with what train.setup makes for it.
+func (t *Trainer) prepared(ctx context.Context, a *trainAttempt, s training.CommandSpec) (*training.Output, error) {
+	env, err := t.prepare(ctx, a, s.CodeDir, s.Env, s.LogTo)
+	if err != nil {
+		return nil, err
+	}
+	defer env.Close()
+	if env != nil {
+		locks, err := env.Locks()
+		if err != nil {
+			return nil, err
+		}
+		s.EnvDir, s.Locks = env.Dir, append(slices.Clone(s.Locks), locks...)
+	}
+	return t.command(ctx, a, s)
+}
+
 // command runs the program from where an earlier attempt had come to, and keeps its checkpoints. A worker that stops, as
 // before its machine is taken away, ends it with its grace, and what it then wrote is kept too.
 func (t *Trainer) command(ctx context.Context, a *trainAttempt, s training.CommandSpec) (*training.Output, error) {
 	if err := t.resume(ctx, a, s); err != nil {
 		return nil, err
 	}
-	stopping, stop := context.WithCancel(ctx)
+	stopping, stop := untilWorkerStops(ctx)
 	defer stop()
 	var background sync.WaitGroup
-	worker := activity.GetWorkerStopChannel(ctx)
-	background.Go(func() {
-		select {
-		case <-worker:
-			stop()
-		case <-stopping.Done():
-		}
-	})
 	looking, enough := context.WithCancel(ctx)
 	background.Go(func() { a.saver.Run(looking) })
 	background.Go(func() { t.GPUs.watch(looking, a) })
@@ -164,7 +174,7 @@ func (t *Trainer) command(ctx context.Context, a *trainAttempt, s training.Comma
 			activity.GetLogger(ctx).Warn("last checkpoint not kept", "attempt", a.Token, "error", err)
 		}
 		a.note()
-		if stopped(worker) {
+		if stopped(activity.GetWorkerStopChannel(ctx)) {
 			err = permanent(ErrorPreempted, fmt.Errorf("the worker was stopped: %w", err))
 		}
 	}
@@ -211,5 +221,5 @@ func predictCommand(m *spec.Model) *training.PredictCommand {
 	if len(m.Predict.Command) == 0 {
 		return nil
 	}
-	return &training.PredictCommand{Argv: m.Predict.Command, Code: m.Train.Code, Timeout: m.Predict.Timeout.D(), Secrets: m.Train.Secrets}
+	return &training.PredictCommand{Argv: m.Predict.Command, Code: m.Train.Code, Timeout: m.Predict.Timeout.D(), Secrets: m.Train.Secrets, Setup: setupFile(m)}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -78,6 +79,11 @@ func runApply(ctx context.Context, o *applyOptions) error {
 func loadSpec(file string) (m *spec.Model, code []byte, err error) {
 	if m, err = spec.Load(file); err != nil || !m.RunsCode() {
 		return m, nil, err
+	}
+	for _, name := range m.Train.Setup.Files {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(file), filepath.FromSlash(name))); err != nil {
+			return m, nil, fmt.Errorf("train.setup.files: %w; paths are beside %s", err, file)
+		}
 	}
 	code, m.Train.Code, err = training.Pack(filepath.Dir(file))
 	return m, code, err

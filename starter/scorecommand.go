@@ -16,6 +16,7 @@ import (
 	"github.com/leanloop/leanloop/internal/inference"
 	"github.com/leanloop/leanloop/internal/spec"
 	"github.com/leanloop/leanloop/internal/training"
+	"github.com/leanloop/leanloop/internal/training/setup"
 )
 
 // superviseName is the subcommand by which the starter runs itself again for a program of a model's owner.
@@ -57,6 +58,11 @@ func (o *scoreOptions) byCommand(ctx context.Context, out *scored) ([]float64, e
 	if err != nil {
 		return nil, err
 	}
+	env, err := o.environment(ctx, &p)
+	if err != nil {
+		return nil, err
+	}
+	defer env.Close()
 	var signature string
 	if p.Model, signature, err = o.modelFolder(dir); err != nil {
 		return nil, err
@@ -106,6 +112,30 @@ func (o *scoreOptions) program() (p training.Prediction, err error) {
 	}
 	p.Dir, err = filepath.Abs(filepath.Dir(o.file))
 	return p, err
+}
+
+// environment is what train.setup of a spec makes, kept in this user's cache; nil: the spec has none.
+func (o *scoreOptions) environment(ctx context.Context, p *training.Prediction) (*setup.Environment, error) {
+	if o.file == "" {
+		return nil, nil
+	}
+	m, err := spec.Load(o.file)
+	if err != nil || len(m.Train.Setup.Command) == 0 {
+		return nil, err
+	}
+	folder, err := os.UserCacheDir()
+	if err != nil {
+		return nil, err
+	}
+	cache := &setup.Cache{Folder: filepath.Join(folder, "leanloop", "environments")}
+	env, err := cache.Acquire(ctx, setup.Plan{
+		Command: m.Train.Setup.Command, Files: m.Train.Setup.Files, Code: p.Dir, Timeout: m.Train.Setup.Timeout.D(), Secrets: p.Env, Supervisor: p.Supervisor, Log: o.errOut,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.EnvDir = env.Dir
+	return env, nil
 }
 
 // modelFolder is the folder with the model's files, and where its signature is. A file alone gets a folder of its own.

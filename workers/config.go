@@ -14,10 +14,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/leanloop/leanloop/internal/onnx/hosts"
+	"github.com/leanloop/leanloop/internal/spec"
 	"github.com/leanloop/leanloop/internal/temporalx"
 	"github.com/leanloop/leanloop/internal/timeseries"
 	"github.com/leanloop/leanloop/internal/training/fleet"
 	"github.com/leanloop/leanloop/internal/training/gpu"
+	"github.com/leanloop/leanloop/internal/training/setup"
 )
 
 // The roles.
@@ -52,6 +54,9 @@ type config struct {
 	LogLevel     slog.Level
 	ONNX         hosts.Config // what runs ONNX models: for the trial of a trained one, and evaluation
 	onnxErr      error        // a variable of it that can't be read
+
+	Environments     string     // folder of what train.setup makes; "": one of this user in Scratch
+	EnvironmentBytes spec.Bytes // that it may grow to
 }
 
 func configFromEnv(env func(string) string) *config {
@@ -64,6 +69,7 @@ func configFromEnv(env func(string) string) *config {
 		Bucket: either(env("LEANLOOP_BUCKET"), "leanloop"), Scratch: env("LEANLOOP_SCRATCH"),
 		Influx:     timeseries.InfluxConfig{URL: env("INFLUX_URL"), Token: env("INFLUX_TOKEN"), Org: env("INFLUX_ORG"), Bucket: either(env("INFLUX_BUCKET"), timeseries.DefaultInfluxBucket)},
 		SlackToken: env("SLACK_BOT_TOKEN"), SlackChannel: either(env("SLACK_CHANNEL"), "#leanloop"), UIURL: env("LEANLOOP_TEMPORAL_UI"),
+		Environments: env("LEANLOOP_ENVIRONMENTS"), EnvironmentBytes: setup.DefaultMaxBytes,
 		ID: env("LEANLOOP_WORKER_ID"), GPUs: either(env("LEANLOOP_GPUS"), "auto"), Labels: words(env("LEANLOOP_LABELS")), Slots: env("LEANLOOP_SLOTS"),
 		TrainSlots: 1, DataSlots: max(2, runtime.NumCPU()), Sweep: 30 * time.Second, Stop: 10 * time.Second, TrainGrace: 10 * time.Second,
 	}
@@ -85,6 +91,8 @@ func (c *config) flags(f *pflag.FlagSet) {
 	f.StringSliceVar(&c.Labels, "labels", c.Labels, "label sets whose training runs this worker serves too, such as spot,eu+a100: that of train.resources.labels, all of it (LEANLOOP_LABELS)")
 	f.BoolVar(&c.OnlyLabels, "only-labels", c.OnlyLabels, "serve no training run without labels")
 	f.StringVar(&c.Slots, "slots", c.Slots, "folder of the locks by which this machine's workers share GPUs, and if it is named --train-slots too; default: leanloop-slots in the system's temporary folder (LEANLOOP_SLOTS)")
+	f.StringVar(&c.Environments, "environments", c.Environments, "folder of what train.setup makes, which no other user may write to; default: leanloop-environments-<user> in --scratch (LEANLOOP_ENVIRONMENTS)")
+	f.TextVar(&c.EnvironmentBytes, "environments-size", c.EnvironmentBytes, "what that folder may grow to, such as 20Gi; those used longest ago are removed")
 	f.StringVar(&c.ONNX.Host, "onnx-host", c.ONNX.Host, "the program onnxhost, which runs ONNX models; default: beside this program, then on PATH ("+hosts.EnvHost+")")
 	f.StringVar(&c.ONNX.Library, "onnxruntime", c.ONNX.Library, "the library ONNX Runtime, or its folder; default: the usual places ("+hosts.EnvLibrary+")")
 	f.IntVar(&c.DataSlots, "data-slots", c.DataSlots, "data set scans at once")
@@ -128,6 +136,9 @@ func (c *config) validate() error {
 	if c.Stop < 0 {
 		return fmt.Errorf("--stop-timeout: %s < 0", c.Stop)
 	}
+	if c.EnvironmentBytes <= 0 {
+		return fmt.Errorf("--environments-size: %s: want more than 0", c.EnvironmentBytes)
+	}
 	if c.TrainGrace < time.Second {
 		return fmt.Errorf("--train-grace: %s < 1s", c.TrainGrace)
 	}
@@ -147,6 +158,11 @@ func (c *config) has(role string) bool { return slices.Contains(c.Roles, role) }
 
 // defaultSlots is the folder of locks that all workers of a machine find.
 func (c *config) defaultSlots() string { return filepath.Join(os.TempDir(), "leanloop-slots") }
+
+// defaultEnvironments is the folder of what train.setup makes: all workers of one user share it.
+func (c *config) defaultEnvironments() string {
+	return filepath.Join(either(c.Scratch, os.TempDir()), fmt.Sprintf("leanloop-environments-%d", os.Getuid()))
+}
 
 // name gives the worker its name, unless it has one: the machine's, and the port, which no other worker there has.
 func (c *config) name(hostname string) {

@@ -26,6 +26,7 @@ import (
 	"github.com/leanloop/leanloop/internal/temporalx"
 	"github.com/leanloop/leanloop/internal/timeseries"
 	"github.com/leanloop/leanloop/internal/training/gpu"
+	"github.com/leanloop/leanloop/internal/training/setup"
 	"github.com/leanloop/leanloop/workflows"
 )
 
@@ -140,7 +141,10 @@ func newActivities(c *config, store objectstore.Store, landing objectstore.Bucke
 	if err != nil {
 		return nil, fmt.Errorf("--remote-hosts: %w", err)
 	}
-	lake := &activities.Lake{Store: store, Landing: landing, Scratch: c.Scratch, Now: time.Now, Loader: &inference.Loader{Remote: servers, ONNX: hosts.New(c.ONNX)}}
+	lake := &activities.Lake{
+		Store: store, Landing: landing, Scratch: c.Scratch, Now: time.Now, Loader: &inference.Loader{Remote: servers, ONNX: hosts.New(c.ONNX)},
+		Environments: &setup.Cache{Folder: either(c.Environments, c.defaultEnvironments()), MaxBytes: int64(c.EnvironmentBytes)},
+	}
 	notifier, err := newNotifier(c, log)
 	if err != nil {
 		return nil, err

@@ -119,6 +119,9 @@ func drawModel(t *rapid.T) *Model {
 	}
 	m.Canary.Steps = []Step{{Weight: share("weight"), Hold: duration("hold"), MinRequests: 1}}
 	m.Canary.Deadline = m.Canary.Steps[0].Hold + m.Canary.Interval + 1
+	if len(m.Train.Command) > 0 && rapid.Bool().Draw(t, "setup") {
+		m.Train.Setup = Setup{Command: []string{"npm", "ci"}, Files: []string{"package.json", "vendor/left pad"}, Timeout: Duration(rapid.Int64Range(1, int64(maxSetupTimeout)).Draw(t, "setup timeout"))}
+	}
 	if len(m.Train.Command) > 0 && rapid.Bool().Draw(t, "predict") {
 		m.Predict = Predict{Command: []string{"python3", "predict.py"}, Timeout: Duration(rapid.Int64Range(1, int64(maxPredictTimeout)).Draw(t, "predict timeout"))}
 		m.Canary.Steps, m.Canary.Deadline = []Step{}, m.Canary.Interval+1

@@ -44,6 +44,9 @@ const minGroup = 50
 // DefaultPredictTimeout is what predict.command may take for one file where the spec doesn't say.
 const DefaultPredictTimeout = Duration(10 * time.Minute)
 
+// DefaultSetupTimeout is what train.setup may take where the spec doesn't say.
+const DefaultSetupTimeout = Duration(15 * time.Minute)
+
 // complete fills the defaults that depend on other fields.
 func (m *Model) complete() {
 	fill := func(field *string, value string) {
@@ -67,6 +70,9 @@ func (m *Model) complete() {
 	}
 	if len(m.Predict.Command) > 0 && m.Predict.Timeout == 0 {
 		m.Predict.Timeout = DefaultPredictTimeout
+	}
+	if len(m.Train.Setup.Command) > 0 && m.Train.Setup.Timeout == 0 {
+		m.Train.Setup.Timeout = DefaultSetupTimeout
 	}
 	fill(&m.Gates.Champion.Metric, m.Task.DefaultComparison())
 	fill(&m.Monitor.Quality.Metric, m.Task.DefaultQuality())

@@ -161,6 +161,7 @@ type TestSplit struct {
 // Train says how a version is made: Command or Builtin, exactly one.
 type Train struct {
 	Command   []string       `yaml:"command,omitempty" json:"command,omitempty"`
+	Setup     Setup          `yaml:"setup,omitempty" json:"setup,omitzero"`
 	Builtin   string         `yaml:"builtin,omitempty" json:"builtin,omitempty"` // trees | linear ; default trees
 	Params    map[string]any `yaml:"params,omitempty" json:"params,omitempty"`   // numbers are float64, whole or not, as in JSON
 	Search    *Search        `yaml:"search,omitempty" json:"search,omitempty"`   // nil: one training, with Params
@@ -170,6 +171,14 @@ type Train struct {
 	Retries   Retries        `yaml:"retries" json:"retries"`
 	Secrets   []string       `yaml:"secrets,omitempty" json:"secrets,omitempty"` // names; values live on the worker
 	Code      string         `yaml:"code,omitempty" json:"code,omitempty"`       // sha256 of the packed folder beside model.yaml; set by starter apply
+}
+
+// Setup makes the programs and libraries that Train.Command and Predict.Command need, once for all runs on a worker that
+// need the same. Its zero value: they need none.
+type Setup struct {
+	Command []string `yaml:"command,omitempty" json:"command,omitempty"`
+	Files   []string `yaml:"files,omitempty" json:"files,omitempty"`     // paths beside model.yaml, of files or folders: all that Command sees. None: all of them
+	Timeout Duration `yaml:"timeout,omitempty" json:"timeout,omitempty"` // default 15m
 }
 
 // Predict says how versions of train.command are scored where Go doesn't read their files: by a program, file by file. Its

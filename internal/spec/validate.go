@@ -72,6 +72,7 @@ func (m *Model) problems() []Problem {
 	c.data(m)
 	c.split(m)
 	c.train(m.Train)
+	c.setup(m.Train)
 	c.search(m)
 	c.predict(m)
 	c.gates(m)

@@ -36,7 +36,7 @@ func Classify(err error) Cause {
 		return CauseTimeout
 	case timedOut(err):
 		return CauseTimeout
-	case is[*ScriptError](err), is[*NoModelError](err), is[*ModelError](err), is[*ProgramError](err), is[*PredictionsError](err):
+	case is[*ScriptError](err), is[*NoModelError](err), is[*ModelError](err), is[*LimitError](err), is[*ProgramError](err), is[*PredictionsError](err):
 		return CauseScript
 	default:
 		return CauseInfrastructure

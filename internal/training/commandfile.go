@@ -41,8 +41,19 @@ type CommandFile struct {
 	Memory  int64                `json:"memory_bytes,omitempty"` // of each process; 0: unbounded
 	Secrets []string             `json:"secrets,omitempty"`      // names
 	Seed    uint64               `json:"seed"`
-	Files   map[string]ModelFile `json:"files"` // by their path in SM_MODEL_DIR
+	Setup   *SetupFile           `json:"setup,omitempty"` // nil: it needs none
+	Files   map[string]ModelFile `json:"files"`           // by their path in SM_MODEL_DIR
 }
+
+// SetupFile is the train.setup that makes what a version's program needs, from its code.
+type SetupFile struct {
+	Command []string `json:"command"` // run as it is, without a shell
+	Files   []string `json:"files,omitempty"`
+	Timeout float64  `json:"timeout_seconds"`
+}
+
+// Limit is how long it may take.
+func (s SetupFile) Limit() time.Duration { return time.Duration(s.Timeout * float64(time.Second)) }
 
 // ModelFile is one file that a trainer left.
 type ModelFile struct {
@@ -101,6 +112,8 @@ func (c CommandFile) validate() error {
 		return fmt.Errorf("timeout_seconds: observed %v, want over 0 and at most %d", c.Timeout, 24*3600)
 	case c.CPUs < 0 || c.Memory < 0:
 		return fmt.Errorf("cpus %d, memory_bytes %d: want none below 0", c.CPUs, c.Memory)
+	case c.Setup != nil && (len(c.Setup.Command) == 0 || c.Setup.Command[0] == "" || !(c.Setup.Timeout > 0 && c.Setup.Timeout <= 24*3600)):
+		return fmt.Errorf("setup: observed %.200v, want a program, its arguments and a timeout of at most %d s", *c.Setup, 24*3600)
 	case len(c.Files) == 0 || len(c.Files) > MaxModelFiles:
 		return fmt.Errorf("files: observed %d, want 1 to %d", len(c.Files), MaxModelFiles)
 	}

@@ -162,6 +162,7 @@ func environment(s CommandSpec, f folders, path string, validates bool) ([]strin
 		"SM_CURRENT_HOST": "algo-1", "SM_HOSTS": `["algo-1"]`,
 		checkpointVariable: f.checkpoints, "LEANLOOP_SCHEMA": f.schemaFile(),
 	}
+	addSetup(vars, s.EnvDir)
 	if validates {
 		vars["SM_CHANNEL_VALIDATION"] = f.validation
 		vars["SM_CHANNEL_TEST"] = f.validation // many scripts of SageMaker's call it so; what judges a version isn't here
@@ -189,6 +190,17 @@ func environment(s CommandSpec, f folders, path string, validates bool) ([]strin
 	}
 	sort.Strings(env)
 	return env, nil
+}
+
+// addSetup makes what train.setup put into a folder findable: its programs by PATH, and the libraries that pip --target
+// python, or npm, puts there. "" is no folder.
+func addSetup(vars map[string]string, dir string) {
+	if dir == "" {
+		return
+	}
+	vars["LEANLOOP_ENV_DIR"] = dir
+	vars["PATH"] = strings.Join([]string{filepath.Join(dir, "bin"), filepath.Join(dir, "node_modules", ".bin"), vars["PATH"]}, string(os.PathListSeparator))
+	vars["PYTHONPATH"], vars["NODE_PATH"] = filepath.Join(dir, "python"), filepath.Join(dir, "node_modules")
 }
 
 // threadVariables are read by the numeric libraries that would otherwise start a thread for each CPU of the machine:

@@ -61,6 +61,22 @@ func (e *DataError) Error() string {
 	return fmt.Sprintf("training data: %s: %s, want %s", e.Kind, e.Observed, e.Limit)
 }
 
+// LimitError says that a program took more of something than it may.
+type LimitError struct {
+	What            string // train.resources.disk
+	Observed, Limit int64
+	Unit            string
+	Tail            []string // the last lines that it printed
+}
+
+func (e *LimitError) Error() string {
+	text := fmt.Sprintf("%s: observed %d > limit %d %s", e.What, e.Observed, e.Limit, e.Unit)
+	if len(e.Tail) > 0 {
+		text += lastLines(e.Tail)
+	}
+	return text
+}
+
 // ScriptError says that the trainer's program failed: it couldn't be started, or ended with another code than 0, or by
 // a signal.
 type ScriptError struct {

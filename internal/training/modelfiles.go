@@ -22,7 +22,8 @@ type PredictCommand struct {
 	Argv    []string
 	Code    string // digest of the code package that CodeDir holds; "": none
 	Timeout time.Duration
-	Secrets []string // names of what Env holds
+	Secrets []string   // names of what Env holds
+	Setup   *SetupFile // what made EnvDir; nil: nothing
 }
 
 // mostTried bounds the rows that a program is tried on where there are no validation rows.
@@ -44,7 +45,7 @@ func collectFiles(ctx context.Context, s CommandSpec, f folders, in Input, schem
 	}
 	c := &CommandFile{
 		Version: 1, Command: s.Predict.Argv, Code: s.Predict.Code, Timeout: s.Predict.Timeout.Seconds(), CPUs: s.CPUs, Memory: s.Memory,
-		Secrets: s.Predict.Secrets, Seed: in.Seed, Files: files,
+		Secrets: s.Predict.Secrets, Setup: s.Predict.Setup, Seed: in.Seed, Files: files,
 	}
 	raw, err := c.Marshal()
 	if err != nil {
@@ -187,7 +188,7 @@ func tryCommand(ctx context.Context, s CommandSpec, f folders, in Input, out *Ou
 	p, err := Predict(ctx, Prediction{
 		Program: Program{
 			Supervisor: s.Supervisor, Lease: s.Lease, Grace: s.Grace, Scratch: s.Scratch, Argv: s.Predict.Argv, Dir: s.CodeDir, Env: s.Env,
-			Home: filepath.Join(f.work, "predict"), Timeout: s.Predict.Timeout, Memory: s.Memory, LogTo: cmp.Or[io.Writer](s.LogTo, io.Discard),
+			Home: filepath.Join(f.work, "predict"), Timeout: s.Predict.Timeout, Memory: s.Memory, EnvDir: s.EnvDir, LogTo: cmp.Or[io.Writer](s.LogTo, io.Discard),
 		},
 		CPUs: s.CPUs, Model: f.model, Signature: out.Signature, Seed: in.Seed,
 	}, rows)

@@ -30,6 +30,8 @@ type Program struct {
 	Input   []byte            // its standard input
 	Timeout time.Duration     // 0: none
 	Memory  int64             // bytes of private writable memory of each process, on Linux only; 0: unbounded
+	EnvDir  string            // as in CommandSpec
+	Locks   []*os.File        // as in CommandSpec
 
 	MaxOutput int // bytes of standard output; one that prints more is an *OutputError
 
@@ -103,7 +105,8 @@ func RunProgram(ctx context.Context, p Program) ([]byte, error) {
 		dir = p.Home
 	}
 	run := CommandSpec{
-		Supervisor: p.Supervisor, Lease: p.Lease, Grace: p.Grace, Scratch: p.Scratch, Timeout: p.Timeout, Memory: p.Memory, input: input,
+		Supervisor: p.Supervisor, Lease: p.Lease, Grace: p.Grace, Scratch: p.Scratch, Timeout: p.Timeout, Memory: p.Memory,
+		Locks: p.Locks, input: input,
 	}
 	out, log := &limited{room: p.MaxOutput}, newProgramLog(p.LogTo, nil)
 	to := printed{
@@ -139,9 +142,10 @@ func RunProgram(ctx context.Context, p Program) ([]byte, error) {
 // environment is everything that the program sees; of the worker's own only PATH.
 func (p Program) environment(path string) ([]string, error) {
 	vars := map[string]string{"PATH": path, "HOME": p.Home, "LANG": "C.UTF-8", "TMPDIR": filepath.Join(p.Home, "tmp")}
+	addSetup(vars, p.EnvDir)
 	for name, value := range p.Env {
 		if _, taken := vars[name]; taken || !nameOf(name, "") || name[0] <= '9' {
-			return nil, &ParamError{"environment", name, "a name of letters, digits and underscores, and none of PATH, HOME, LANG and TMPDIR"}
+			return nil, &ParamError{"environment", name, "a name of letters, digits and underscores, and none that the contract sets: PATH, HOME, LANG, TMPDIR"}
 		}
 		vars[name] = value
 	}

@@ -59,6 +59,7 @@ type CommandSpec struct {
 	Argv    []string          // run as it is, without a shell
 	CodeDir string            // the program's working directory: the folder beside model.yaml; "": WorkDir
 	Env     map[string]string // declared secrets, resolved by the caller
+	EnvDir  string            // what train.setup made, which the program finds by PATH and LEANLOOP_ENV_DIR; "": nothing
 	WorkDir string            // private to this run, and its HOME; made if absent, left to the caller to remove
 	Params  map[string]any    // hyperparameters: SM_HPS, and --key value
 	Timeout time.Duration     // 0: none
