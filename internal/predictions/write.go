@@ -43,7 +43,7 @@ const maxInteger = 1 << 53
 // signature: DOUBLE for numbers, INT64 for integers, BOOLEAN, UTF-8 with a dictionary for categories, and nanoseconds in
 // UTC for timestamps. The same rows give the same bytes.
 type Writer struct {
-	file    *pq.Writer
+	file    *pq.GenericWriter[any]
 	columns []*pq.ColumnWriter
 	kinds   []dataset.Kind // of the features
 	cells   [][]pq.Value   // of the rows that wait, by column
@@ -88,7 +88,7 @@ func NewWriter(out io.Writer, model string, version int, features Features) (*Wr
 		w.kinds = append(w.kinds, kind)
 		columns.add(FeatureColumn(f.Name), pq.Optional(nodeOf(kind)))
 	}
-	w.file = pq.NewWriter(out, pq.NewSchema("prediction", columns), pq.Compression(&zstd.Codec{Level: zstd.SpeedFastest}), pq.CreatedBy("leanloop", "1", ""))
+	w.file = pq.NewGenericWriter[any](out, pq.NewSchema("prediction", columns), pq.Compression(&zstd.Codec{Level: zstd.SpeedFastest}), pq.CreatedBy("leanloop", "1", ""))
 	w.columns = w.file.ColumnWriters()
 	w.cells = make([][]pq.Value, len(w.columns))
 	return w, nil
