@@ -112,6 +112,7 @@ func TestAnImportedChampionIsNotComparedOnRowsThatItMayHaveSeen(t *testing.T) {
 			card := string(w.read("models/flights/artifacts/" + registered.Artifact + "/" + fileCard))
 			require.Contains(t, card, "Imported by cli:ana from files with digest `"+in.Import.Digest[:12]+"`")
 
+			require.Zero(t, must(t, (&Snapshots{Lake: w.lake}).Take, w.snapshotInput()).Unchanged, "nothing was trained from these rows yet")
 			_, _, next := w.evaluate()
 			require.Equal(t, evaluation.Inconclusive, next.Summary.Verdict.Outcome)
 			require.Contains(t, next.Summary.Verdict.Summary(), c.rule)

@@ -76,7 +76,7 @@ func (s *Snapshots) Take(ctx context.Context, in SnapshotInput) (SnapshotOutput,
 			return out, ledgerError(err)
 		}
 		for _, v := range head.State.Versions {
-			if v.Snapshot == out.Digest && v.Spec == in.Spec {
+			if v.Snapshot == out.Digest && v.Spec == in.Spec && v.Imported == nil { // an imported one was made of neither
 				out.Unchanged = v.Number
 			}
 		}

@@ -175,7 +175,9 @@ func (t *Traffic) Check(ctx context.Context, in TargetInput) (TargetView, error)
 	if ctx.Err() != nil {
 		return view, ctx.Err()
 	}
-	view.Decided = head.Command.Time
+	if view.Decided = head.Command.Time; view.Entry > head.Seq {
+		view.Decided = view.At // another entry came meanwhile, and the target was brought to that one
+	}
 	switch {
 	case err != nil:
 		view.Problem = clip(err.Error(), maxText)

@@ -148,6 +148,20 @@ func TestTheCheckEndsTheTrafficOfAnExpiredLease(t *testing.T) {
 	require.False(t, view.Moved, "it is as it should be")
 }
 
+// What was decided while a check ran is no news: nobody but the ledger moved the target.
+func TestTheCheckKnowsOfADecisionThatOvertakesIt(t *testing.T) {
+	w, v, a, dir := kept(t)
+	must(t, a.Confirm, w.confirm(0))
+	w.now = w.now.Add(time.Hour)
+	a.Driver.Secrets = func(string) (string, bool) { // asked for after the check has read the ledger
+		must(t, a.Set, w.traffic(v))
+		return dir, true
+	}
+	view := must(t, a.Check, TargetInput{Model: theModel, Within: 20 * time.Second})
+	require.True(t, view.Moved)
+	require.Equal(t, view.At, view.Decided)
+}
+
 func TestATargetThatIsAwayForAWhileIsTriedAgain(t *testing.T) {
 	w, v, a, dir := kept(t)
 	entry := must(t, a.Set, w.traffic(v))

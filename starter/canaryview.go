@@ -34,6 +34,9 @@ func canaryStands(p *page, c workflows.CanaryState) {
 	switch f := s.Failed; {
 	case s.Over():
 		p.line("%s: %s", p.style.paint(toneOf(string(s.Outcome)), string(s.Outcome)), clip(s.Reason, 200))
+		if c.Driven && s.Outcome != canary.Promoted { // that one the run brings about
+			p.line("%s", targetStands(p, c))
+		}
 		return
 	case f != nil && f.Withdrawn:
 		p.line("%s %s, without traffic: %s", p.style.paint(toneBad, "failed"), p.ago(f.At), clip(f.Reason, 200))
@@ -45,6 +48,9 @@ func canaryStands(p *page, c workflows.CanaryState) {
 		p.line("%s by %s: %s; failures still do what on_failure says (%s)", p.style.paint(toneWarn, "paused"), s.By, clip(s.Reason, 200), first(s.Config.OnFailure, "rollback"))
 	}
 	held, hold := s.Held(p.now)
+	if c.Driven {
+		p.line("%s", targetStands(p, c))
+	}
 	line := fmt.Sprintf("held %s of %s", span(held), span(hold))
 	if s.Failed != nil { // a resume begins the step anew
 		line = "step " + fmt.Sprint(s.Step+1) + " is to be held " + span(hold)
@@ -53,6 +59,14 @@ func canaryStands(p *page, c workflows.CanaryState) {
 		line += ", lease " + p.ago(c.Lease)
 	}
 	p.line("%s, deadline %s", line, p.ago(s.Deadline))
+}
+
+// targetStands says whether what serves is known to serve by the weight that was set.
+func targetStands(p *page, c workflows.CanaryState) string {
+	if c.Target == "" {
+		return "target " + p.style.paint(toneGood, "confirmed") + ": it reads back " + percent(c.Weight)
+	}
+	return "target " + p.style.paint(toneWarn, "not confirmed") + ": " + clip(c.Target, 200)
 }
 
 // armsTable is what both arms served since the step's weight was set.
@@ -204,5 +218,5 @@ func lookOf(c workflows.CanaryState) string {
 	if c.Last != nil {
 		last = c.Last.At
 	}
-	return fmt.Sprintf("%s %d %g %t %t %s", last, s.Step, c.Weight, s.Paused, s.Failed != nil, s.Deadline)
+	return fmt.Sprintf("%s %d %g %t %t %s %s", last, s.Step, c.Weight, s.Paused, s.Failed != nil, s.Deadline, c.Target)
 }

@@ -15,8 +15,10 @@ import (
 
 	"github.com/leanloop/leanloop/activities"
 	"github.com/leanloop/leanloop/internal/inference"
+	"github.com/leanloop/leanloop/internal/inference/remote"
 	"github.com/leanloop/leanloop/internal/instant"
 	"github.com/leanloop/leanloop/internal/objectstore"
+	"github.com/leanloop/leanloop/internal/onnx"
 	"github.com/leanloop/leanloop/internal/spec"
 )
 
@@ -119,7 +121,7 @@ func (o *importOptions) until(m *spec.Model) (time.Time, error) {
 }
 
 // files reads the model and its signature, and holds them to each other and to the spec. What only a worker has, an
-// outside runtime and the data, is checked there.
+// outside runtime and the data, is asked there.
 func (o *importOptions) files(ctx context.Context, m *spec.Model) (map[string][]byte, error) {
 	model, signature := o.artifact, o.signature
 	folder := false
@@ -148,20 +150,38 @@ func (o *importOptions) files(ctx context.Context, m *spec.Model) (map[string][]
 	if files[name], err = os.ReadFile(model); err != nil {
 		return nil, usagef("--artifact: %w", err)
 	}
+	if slices.ContainsFunc(s.Inputs, func(f inference.Feature) bool { return f.Name == m.Data.Target }) {
+		return nil, usagef("--signature: %q is one of its inputs, and what the spec wants predicted", m.Data.Target)
+	}
 	if s.Task != m.Task || s.Output != m.Data.Target {
 		return nil, usagef("--signature: it predicts %s of %q, the spec wants %s of %q", s.Task, s.Output, m.Task, m.Data.Target)
 	}
 	if _, err := s.WithPolicy(m.Serving); err != nil {
 		return nil, usagef("%w", err)
 	}
-	if s.Format != inference.FormatXGBoost && s.Format != inference.FormatLinear {
-		return files, nil
+	if err := checkImport(ctx, s.Format, files); err != nil {
+		return nil, usagef("%s can't be imported: %w", o.artifact, err)
+	}
+	return files, nil
+}
+
+// checkImport loads what is scored in Go, and otherwise holds the file to the signature without running or asking anything.
+func checkImport(ctx context.Context, format string, files map[string][]byte) error {
+	switch format {
+	case inference.FormatCommand:
+		return errors.New("format command is predicted by a program, which comes with training: train.command and predict.command in the spec")
+	case inference.FormatRemote:
+		_, err := remote.ParseFile(files[inference.RemoteFile])
+		return err
 	}
 	loaded, err := (&inference.Loader{}).Load(ctx, files)
-	if err != nil {
-		return nil, usagef("%s doesn't fit its signature: %w", o.artifact, err)
+	if _, outside := errors.AsType[*onnx.Unavailable](err); outside { // the file fits: it only isn't run here
+		return nil
 	}
-	return files, loaded.Close()
+	if err != nil {
+		return fmt.Errorf("it doesn't fit its signature: %w", err)
+	}
+	return loaded.Close()
 }
 
 // stage stores the files where the run looks for them. They are there once, whoever imports them again.

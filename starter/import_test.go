@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +72,36 @@ func TestImportTakesADayToItsEnd(t *testing.T) {
 	require.Equal(t, time.Date(2013, 9, 30, 12, 0, 0, 0, time.UTC), w.fake.triggers[1].Import.TrainedUntil)
 }
 
+// formatted is the signature in another format.
+func formatted(format string) string {
+	return strings.Replace(churnSignature, "leanloop-linear", format, 1)
+}
+
+// inferenceFile is one of the models that internal/inference is tested with.
+func inferenceFile(t *testing.T, name string) string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("../internal/inference/testdata", name))
+	require.NoError(t, err)
+	return string(raw)
+}
+
+func TestImportTakesWhatIsScoredElsewhereByWhatItsFilesSay(t *testing.T) {
+	for format, files := range map[string]map[string]string{
+		"onnx":   {"elsewhere/model.onnx": inferenceFile(t, "onnx/wide.onnx")},
+		"remote": {"elsewhere/remote.json": `{"url":"http://nobody.invalid:8000","model":"churn"}`},
+	} {
+		t.Run(format, func(t *testing.T) {
+			w := importing(t, workflows.Submitted{Lifecycle: "lifecycle/churn/1"})
+			files["elsewhere/signature.json"] = formatted(format)
+			for name, content := range files {
+				w.file(".", name, content)
+			}
+			require.Equal(t, exitOK, w.starter("import", "-f", "model.yaml", "--artifact", "elsewhere"), w.stderr.String())
+			require.Len(t, w.fake.triggers[0].Import.Files, 2)
+		})
+	}
+}
+
 func TestImportRefusesWhatCantServeBeforeAnythingIsStored(t *testing.T) {
 	for _, c := range []struct {
 		name, says string
@@ -85,6 +117,16 @@ func TestImportRefusesWhatCantServeBeforeAnythingIsStored(t *testing.T) {
 			map[string]string{"elsewhere/signature.json": strings.Replace(churnSignature, "left", "stayed", 1)}, []string{"--artifact", "elsewhere"}},
 		{"a model that isn't its signature's", "doesn't fit its signature",
 			map[string]string{"elsewhere/model.json": strings.Replace(churnModel, "age", "height", 1)}, []string{"--artifact", "elsewhere"}},
+		{"a model that reads what it predicts", `"left" is one of its inputs`,
+			map[string]string{"elsewhere/signature.json": strings.Replace(churnSignature, "age", "left", 1)}, []string{"--artifact", "elsewhere"}},
+		{"a file that isn't ONNX", "model.onnx",
+			map[string]string{"elsewhere/signature.json": formatted("onnx"), "elsewhere/model.onnx": "no"}, []string{"--artifact", "elsewhere"}},
+		{"an ONNX model of other inputs", "doesn't fit its signature: model.onnx",
+			map[string]string{"elsewhere/signature.json": formatted("onnx"), "elsewhere/model.onnx": inferenceFile(t, "onnx/sigmoid.onnx")}, []string{"--artifact", "elsewhere"}},
+		{"a server's address with a password in it", "remote.json: url: holds a user or password",
+			map[string]string{"elsewhere/signature.json": formatted("remote"), "elsewhere/remote.json": `{"url":"http://u:p@host","model":"m"}`}, []string{"--artifact", "elsewhere"}},
+		{"a program", "which comes with training",
+			map[string]string{"elsewhere/signature.json": formatted("command"), "elsewhere/command.json": "{}"}, []string{"--artifact", "elsewhere"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := importing(t, workflows.Submitted{Lifecycle: "lifecycle/churn/1"})

@@ -288,6 +288,28 @@ func TestSessionOfACanaryThatIsLookedAt(t *testing.T) {
 	w.golden("canarylook")
 }
 
+func TestACanaryOfATargetSaysWhetherItIsConfirmed(t *testing.T) {
+	w := newSession(t)
+	good := canary.Arm{Requests: 3604, Errors: 38, LatencyP50: 0.0044, LatencyP95: 0.0119, LatencyP99: 0.0225, Predictions: []int64{1790, 1814}}
+	bad := good
+	bad.Errors = 360
+	shows := func(c workflows.CanaryState, target, says string) {
+		t.Helper()
+		c.Driven, c.Target = true, target
+		w.fake.canaries["churn"] = c
+		w.stdout.Reset()
+		require.Equal(t, exitOK, w.starter("canary", "status", "churn"))
+		require.Contains(t, w.stdout.String(), "\n"+says+"\n")
+	}
+	shows(looked("rollback", good), "", "target confirmed: it reads back 10%")
+	shows(looked("rollback", good), "429", "target not confirmed: 429")
+	shows(looked("rollback", bad), "429", "target not confirmed: 429")
+	w.fake.canaries["churn"] = looked("rollback", good)
+	w.stdout.Reset()
+	require.Equal(t, exitOK, w.starter("canary", "status", "churn"))
+	require.NotContains(t, w.stdout.String(), "target", "gateways follow by themselves")
+}
+
 // To a pipe or a log a page goes out at each look, not at each poll, and what can't be asked for a moment is waited for.
 func TestACanaryIsFollowedToItsEnd(t *testing.T) {
 	w := newSession(t)

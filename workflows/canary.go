@@ -76,7 +76,10 @@ func (c *canaryRun) handle(ctx workflow.Context) error {
 }
 
 func (c *canaryRun) view() CanaryState {
-	return CanaryState{Model: c.in.Model, Version: c.in.Version, Champion: c.in.Champion, Weight: c.weight, Lease: c.lease, State: c.state, Last: c.last, Target: c.target.problem}
+	return CanaryState{
+		Model: c.in.Model, Version: c.in.Version, Champion: c.in.Champion, Weight: c.weight, Lease: c.lease, State: c.state, Last: c.last,
+		Driven: c.target.driven(), Target: c.target.unsettled(),
+	}
 }
 
 // setup reads the spec's canary and starts, or goes on from, the state.
@@ -209,6 +212,7 @@ func (c *canaryRun) set(ctx workflow.Context, weight float64, by *steered) error
 		return err
 	}
 	c.tick++
+	c.target.settled = c.target.settled && weight == c.weight
 	c.weight, c.lease = weight, in.Lease
 	if by != nil {
 		c.steers = c.steers[1:]
@@ -241,14 +245,16 @@ func (c *canaryRun) takeBack(ctx workflow.Context, result activities.CanaryResul
 		workflow.GetLogger(ctx).Error("rollback not recorded; the lease ends the traffic", "error", err, "lease", c.lease)
 		return
 	}
-	c.weight = 0
+	c.weight, c.target.problem, c.target.settled = 0, "", false
 	c.describe(ctx)
 	seen, err := c.target.confirm(ctx, c.in.Model, c.in.Spec, out.Seq)
 	switch {
 	case err != nil:
 		workflow.GetLogger(ctx).Warn("not confirmed; the lease ends the traffic", "error", err)
-	case c.target.driven() && !seen.Confirmed:
-		c.target.problem = behind(seen)
+	case c.target.driven():
+		if c.target.settled = seen.Confirmed; !seen.Confirmed {
+			c.target.problem = behind(seen)
+		}
 		c.describe(ctx)
 	}
 }

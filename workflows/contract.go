@@ -229,7 +229,8 @@ type CanaryState struct {
 	Lease    time.Time    `json:"lease"`
 	State    canary.State `json:"state"`
 	Last     *canary.Look `json:"last,omitempty"`   // with every check, and both arms' numbers
-	Target   string       `json:"target,omitempty"` // why what a program drives may not serve by Weight
+	Driven   bool         `json:"driven,omitempty"` // a program drives what serves, no gateway
+	Target   string       `json:"target,omitempty"` // why that may not serve by Weight; "": it reads it back
 }
 
 // SearchState answers QueryState on Search.

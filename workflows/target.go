@@ -16,9 +16,18 @@ type drivenTarget struct {
 	verb    time.Duration  // timeout of the program; 0: gateways serve
 	ids     map[int]string // the target's own names of versions
 	problem string         // why it may not serve by the weights that were set
+	settled bool           // it read back the weight that was set last
 }
 
 func (t *drivenTarget) driven() bool { return t.verb > 0 }
+
+// unsettled says why the weight that was set last may not be served; "": it is, or gateways serve.
+func (t *drivenTarget) unsettled() string {
+	if t.driven() && !t.settled && t.problem == "" {
+		return "the target is on its way there"
+	}
+	return t.problem
+}
 
 // within is how long a weight may take to be confirmed before the canary looks without it; 0 for gateways.
 func (t *drivenTarget) within(interval time.Duration) time.Duration {
@@ -66,7 +75,7 @@ func (c *canaryRun) follow(ctx workflow.Context) error {
 	case !out.Confirmed:
 		c.target.problem = behind(out)
 	default:
-		c.target.problem, c.target.ids = "", out.Target.IDs()
+		c.target.problem, c.target.settled, c.target.ids = "", true, out.Target.IDs()
 	}
 	c.describe(ctx)
 	return nil

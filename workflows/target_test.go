@@ -70,6 +70,27 @@ func TestACanaryConfirmsEachWeightOfATarget(t *testing.T) {
 	}
 }
 
+func TestACanaryTellsWhetherItsTargetServesByTheWeight(t *testing.T) {
+	s := newCanary(t).drives()
+	var during []workflows.CanaryState
+	s.world.confirm.takes = func(context.Context) error {
+		during = append(during, query[workflows.CanaryState](s))
+		return nil
+	}
+	s.world.served = healthy
+	s.after(15*time.Minute, func() { s.world.served = failing })
+	if _, err := s.canary(theCanary()); err != nil {
+		t.Fatal(err)
+	}
+	first, again, back, end := during[0], during[1], during[len(during)-1], query[workflows.CanaryState](s)
+	want(t, "driven", end.Driven, true)
+	wantText(t, "until it reads back", first.Target, "on its way")
+	want(t, "while it is only asked again", again.Target, "")
+	want(t, "weight while traffic comes back", back.Weight, 0)
+	wantText(t, "while traffic comes back", back.Target, "on its way")
+	want(t, "at the end", end.Target, "")
+}
+
 func TestACanaryOfATargetThatDoesntConfirm(t *testing.T) {
 	t.Run("isn't promoted, and ends at its deadline", func(t *testing.T) {
 		s := newCanary(t).drives()

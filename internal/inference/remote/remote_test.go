@@ -178,6 +178,47 @@ func TestFeaturesGoAsATensorEachByTheServersTypes(t *testing.T) {
 	}
 }
 
+// Servers cut an integer to its width without a word, and then answer for another row.
+func TestANumberThatItsTensorCantHoldIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		datatype string
+		held     []float64
+		refused  []float64
+	}{
+		{"INT8", []float64{-128, 127}, []float64{-129, 128, 0.5, math.Inf(1)}},
+		{"UINT8", []float64{0, 255}, []float64{-1, 256}},
+		{"INT16", []float64{-32768, 32767}, []float64{32768}},
+		{"UINT16", []float64{65535}, []float64{65536}},
+		{"INT32", []float64{math.MinInt32, math.MaxInt32}, []float64{math.MaxInt32 + 1, math.MinInt32 - 1}},
+		{"UINT32", []float64{math.MaxUint32}, []float64{math.MaxUint32 + 1}},
+		{"INT64", []float64{-1 << 53, 1 << 53}, []float64{1 << 54, math.Inf(-1)}},
+		{"UINT64", []float64{1 << 53}, []float64{-1}},
+		{"FP32", []float64{1e38}, []float64{1e39, math.Inf(1)}},
+		{"FP64", []float64{1e300}, []float64{math.Inf(1), math.Inf(-1)}},
+		{"BOOL", []float64{0, 1}, []float64{2}},
+	} {
+		of := func(v float64) column {
+			return column{tensor: Tensor{Name: "x", Datatype: c.datatype}, features: []inference.Feature{{Name: "age"}, {Name: "delay"}}, x: []float64{0, 1, 1, v}, stride: 1, n: 4}
+		}
+		for _, v := range c.held {
+			text, err := of(v).json(nil)
+			if err != nil || !json.Valid(append(append([]byte("["), text...), ']')) {
+				t.Errorf("%s %g: %s: %v", c.datatype, v, text, err)
+			}
+		}
+		for _, v := range c.refused {
+			_, err := of(v).json(nil)
+			if of(v).fitsBytes() && err != nil {
+				_, err = of(v).bytes(nil)
+			}
+			bad, ok := errors.AsType[*inference.RowError](err)
+			if !ok || bad.Row != 1 || !strings.Contains(bad.Error(), `"delay"`) || !strings.Contains(bad.Error(), c.datatype) {
+				t.Errorf("%s %g: %v", c.datatype, v, err)
+			}
+		}
+	}
+}
+
 func TestNumbersGoAndComeAsBytesWhereTheServerTakesThem(t *testing.T) {
 	for datatype, size := range map[string]int{"FP64": 8, "FP32": 4, "FP16": 2} {
 		t.Run(datatype, func(t *testing.T) {

@@ -18,7 +18,7 @@ const headerLength = "Inference-Header-Content-Length"
 
 // encode writes rows of x, row-major, as an infer request: the JSON, and how long it is. Numbers stand behind it as bytes
 // where the server takes that and none is missing from a tensor that can't say so; a missing value is null in JSON, NaN
-// in bytes.
+// in bytes. A value that its tensor can't hold is an *inference.RowError.
 func (p *plan) encode(s inference.Signature, x []float64, rows int) (body []byte, jsonBytes int, err error) {
 	out := []byte(`{"inputs":[`)
 	var tail []byte
@@ -26,17 +26,14 @@ func (p *plan) encode(s inference.Signature, x []float64, rows int) (body []byte
 		if i > 0 {
 			out = append(out, ',')
 		}
-		c := column{tensor: t, x: x[i:], stride: len(s.Inputs), n: rows}
+		c := column{tensor: t, features: s.Inputs[i : i+1], x: x[i:], stride: len(s.Inputs), n: rows}
 		shape := strconv.Itoa(rows)
 		switch {
 		case p.matrix:
-			c.x, c.stride, c.n = x, 1, rows*len(s.Inputs)
+			c.features, c.x, c.stride, c.n = s.Inputs, x, 1, rows*len(s.Inputs)
 			shape += "," + strconv.Itoa(len(s.Inputs))
 		case len(t.Shape) == 2:
 			shape += ",1"
-		}
-		if !p.matrix {
-			c.feature = &s.Inputs[i]
 		}
 		name, err := json.Marshal(t.Name)
 		if err != nil {
@@ -45,7 +42,9 @@ func (p *plan) encode(s inference.Signature, x []float64, rows int) (body []byte
 		out = fmt.Appendf(out, `{"name":%s,"datatype":%q,"shape":[%s]`, name, t.Datatype, shape)
 		if p.binary && c.fitsBytes() {
 			before := len(tail)
-			tail = c.bytes(tail)
+			if tail, err = c.bytes(tail); err != nil {
+				return nil, 0, err
+			}
 			out = fmt.Appendf(out, `,"parameters":{"binary_data_size":%d}}`, len(tail)-before)
 			continue
 		}
@@ -69,7 +68,7 @@ func (p *plan) encode(s inference.Signature, x []float64, rows int) (body []byte
 // column is the values of one tensor: n of x, every stride-th.
 type column struct {
 	tensor    Tensor
-	feature   *inference.Feature // nil: several
+	features  []inference.Feature // those of the values, again and again
 	x         []float64
 	stride, n int
 }
@@ -85,15 +84,26 @@ func (c column) fitsBytes() bool {
 	return false
 }
 
-func (c column) bytes(to []byte) []byte {
+func (c column) bytes(to []byte) ([]byte, error) {
 	for i := range c.n {
+		if v := c.at(i); !math.IsNaN(v) && !holds(c.tensor.Datatype, v) {
+			return nil, c.refusal(i)
+		}
 		if c.tensor.Datatype == "FP32" {
 			to = binary.LittleEndian.AppendUint32(to, math.Float32bits(float32(c.at(i))))
 		} else {
 			to = binary.LittleEndian.AppendUint64(to, math.Float64bits(c.at(i)))
 		}
 	}
-	return to
+	return to, nil
+}
+
+// refusal is what is wrong with a value that the tensor can't hold, and whose.
+func (c column) refusal(i int) error {
+	f := c.features[i%len(c.features)]
+	return &inference.RowError{Row: i / len(c.features), Err: &inference.FeatureType{
+		Feature: f.Name, Want: fmt.Sprintf("%s that the model's %s input can hold", f.Kind, c.tensor.Datatype), Got: strconv.FormatFloat(c.at(i), 'g', -1, 64),
+	}}
 }
 
 // json writes the values with commas between them.
@@ -107,44 +117,66 @@ func (c column) json(to []byte) (_ []byte, err error) {
 			to = append(to, "null"...)
 			continue
 		}
-		if to, err = c.value(to, v); err != nil {
-			return nil, err
+		if c.tensor.Datatype == "BYTES" {
+			if to, err = c.text(to, v); err != nil {
+				return nil, err
+			}
+			continue
 		}
+		if !holds(c.tensor.Datatype, v) {
+			return nil, c.refusal(i)
+		}
+		to = c.value(to, v)
 	}
 	return to, nil
 }
 
-func (c column) value(to []byte, v float64) ([]byte, error) {
-	switch t := c.tensor.Datatype; {
-	case t == "FP64":
-		return strconv.AppendFloat(to, v, 'g', -1, 64), nil
-	case t == "FP32":
-		if math.IsInf(float64(float32(v)), 0) {
-			return nil, fmt.Errorf("input %q: observed %g, which its datatype FP32 can't hold", c.tensor.Name, v)
-		}
-		return strconv.AppendFloat(to, v, 'g', -1, 32), nil
-	case t == "BOOL":
-		return strconv.AppendBool(to, v != 0), nil
-	case t == "BYTES":
-		return c.text(to, v)
-	case v != math.Trunc(v) || math.Abs(v) > 1<<53 || strings.HasPrefix(t, "U") && v < 0:
-		return nil, fmt.Errorf("input %q: observed %g, which its datatype %s can't hold", c.tensor.Name, v, t)
+func (c column) value(to []byte, v float64) []byte {
+	switch c.tensor.Datatype {
+	case "FP64":
+		return strconv.AppendFloat(to, v, 'g', -1, 64)
+	case "FP32":
+		return strconv.AppendFloat(to, v, 'g', -1, 32)
+	case "BOOL":
+		return strconv.AppendBool(to, v != 0)
 	}
-	return strconv.AppendInt(to, int64(v), 10), nil
+	return strconv.AppendInt(to, int64(v), 10)
+}
+
+// holds says whether a number that isn't missing has a form in a datatype. Servers cut integers to their width without a
+// word, and JSON has no infinity.
+func holds(datatype string, v float64) bool {
+	switch datatype {
+	case "FP64":
+		return !math.IsInf(v, 0)
+	case "FP32":
+		return !math.IsInf(float64(float32(v)), 0)
+	case "BOOL":
+		return v == 0 || v == 1
+	}
+	most := map[string]float64{
+		"INT8": math.MaxInt8, "INT16": math.MaxInt16, "INT32": math.MaxInt32, "UINT8": math.MaxUint8, "UINT16": math.MaxUint16, "UINT32": math.MaxUint32,
+		"INT64": 1 << 53, "UINT64": 1 << 53, // beyond it a float64, which a feature is, isn't exact
+	}[datatype]
+	least := 0.0
+	if strings.HasPrefix(datatype, "I") {
+		least = -most - 1
+	}
+	return v == math.Trunc(v) && v >= least && v <= most
 }
 
 // text writes a category's name, or an instant in RFC 3339.
 func (c column) text(to []byte, v float64) ([]byte, error) {
 	var text string
-	if c.feature.Kind == inference.KindTimestamp {
+	if c.features[0].Kind == inference.KindTimestamp {
 		whole, part := math.Modf(v)
 		text = time.Unix(int64(whole), int64(math.Round(part*1e9))).UTC().Format(time.RFC3339Nano)
 	} else {
 		code := int(v)
-		if code < 0 || code >= len(c.feature.Categories) {
-			return nil, fmt.Errorf("input %q: observed code %g of %d categories", c.tensor.Name, v, len(c.feature.Categories))
+		if code < 0 || code >= len(c.features[0].Categories) {
+			return nil, fmt.Errorf("input %q: observed code %g of %d categories", c.tensor.Name, v, len(c.features[0].Categories))
 		}
-		text = c.feature.Categories[code]
+		text = c.features[0].Categories[code]
 	}
 	raw, err := json.Marshal(text)
 	return append(to, raw...), err

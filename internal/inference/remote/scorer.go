@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -50,7 +51,8 @@ func (s *scorer) Score(x []float64, rows int, out []float64) error {
 }
 
 // ScoreContext asks for the rows in batches, one after the other. Nothing is written to out but whole answers that hold
-// what a model of the signature gives. The errors are a *ServerError for rows or requests that the server refuses, an
+// what a model of the signature gives. The errors are an *inference.RowError for a value that the model's input can't
+// hold, a *ServerError for rows or requests that the server refuses, an
 // *AnswerError, an *inference.PassingError where it can't be reached, or ctx's.
 func (s *scorer) ScoreContext(ctx context.Context, x []float64, rows int, out []float64) error {
 	width := len(s.signature.Inputs)
@@ -70,6 +72,9 @@ func (s *scorer) ScoreContext(ctx context.Context, x []float64, rows int, out []
 
 func (s *scorer) batch(ctx context.Context, x []float64, rows, first int) ([]float64, error) {
 	body, jsonBytes, err := s.plan.encode(s.signature, x, rows)
+	if bad, ok := errors.AsType[*inference.RowError](err); ok {
+		bad.Row += first
+	}
 	if err != nil {
 		return nil, err
 	}
