@@ -3,17 +3,23 @@ package integration
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/leanloop/leanloop/activities"
 	"github.com/leanloop/leanloop/internal/objectstore"
+	"github.com/leanloop/leanloop/internal/onnx/onnxtest"
 	"github.com/leanloop/leanloop/internal/pythontest"
 	"github.com/leanloop/leanloop/internal/spec"
 	"github.com/leanloop/leanloop/internal/testkit"
@@ -53,13 +59,17 @@ func newExample(t *testing.T, s *testkit.Stack, folder, python string, change fu
 
 func exampleFolder(name string) string { return filepath.Join("..", "examples", name) }
 
+func exampleData(t *testing.T, folder string) []byte {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(exampleFolder(folder), "data", "flights.csv.gz"))
+	require.NoError(t, err)
+	return raw
+}
+
 // promotesItsData lands the example's file, approves what comes of it, and waits for the run's good end.
 func (m *model) promotesItsData(t *testing.T, folder string) {
 	t.Helper()
-	const file = "flights.csv.gz"
-	raw, err := os.ReadFile(filepath.Join(exampleFolder(folder), "data", file))
-	require.NoError(t, err)
-	m.submit(t, file, raw)
+	m.submit(t, "flights.csv.gz", exampleData(t, folder))
 	m.approved(t, 1)
 	m.ends(t, 1, activities.Promoted)
 }
@@ -103,6 +113,60 @@ func (m *model) scores(t *testing.T, artifact, rows string) []float64 {
 	return out.Predictions
 }
 
+// told is a row as a request has it, and what the script said of it.
+type told struct {
+	Features map[string]any
+	Score    *float64
+}
+
+// toldByScript are the rows in the log of the run's last attempt, which the examples' scripts end with.
+func (m *model) toldByScript(t *testing.T) []told {
+	t.Helper()
+	var rows []told
+	for key, raw := range m.below(t, fmt.Sprintf("runs/%s/%012d/attempts/", m.name, 1)) {
+		if path.Base(key) != "log.txt" {
+			continue
+		}
+		for line := range bytes.Lines(raw) {
+			var row told
+			if json.Unmarshal(line, &row) == nil && row.Features != nil && row.Score != nil {
+				rows = append(rows, row)
+			}
+		}
+	}
+	require.Len(t, rows, 20, "rows in the log")
+	return rows
+}
+
+// servesWhatTheScriptSays asks the gateway about the rows that the script told of.
+func (m *model) servesWhatTheScriptSays(t *testing.T) {
+	t.Helper()
+	m.serves(t, 1)
+	for _, row := range m.toldByScript(t) {
+		p, err := m.predictFrom(t.Context(), row.Features)
+		require.NoError(t, err)
+		require.InDelta(t, *row.Score, p.Score, 1e-6, "%v", row.Features)
+	}
+}
+
+// fileOf writes rows as a CSV file, and lists their scores.
+func fileOf(t *testing.T, rows []told) (file string, scores []float64) {
+	t.Helper()
+	names := slices.Sorted(maps.Keys(rows[0].Features))
+	text := strings.Join(names, ",") + "\n"
+	for _, row := range rows {
+		cells := make([]string, len(names))
+		for i, name := range names {
+			if value := row.Features[name]; value != nil {
+				cells[i] = fmt.Sprint(value)
+			}
+		}
+		text += strings.Join(cells, ",") + "\n"
+		scores = append(scores, *row.Score)
+	}
+	return dataFile(t, "rows.csv", []byte(text)), scores
+}
+
 // answers runs a program of Python's with arguments, which prints a list of numbers.
 func answers(t *testing.T, python, program string, args ...string) (out []float64) {
 	t.Helper()
@@ -141,4 +205,50 @@ print(json.dumps(list(model.predict(pandas.read_csv(sys.argv[3])))))`
 	artifact := m.download(t, 1)
 	sameScores(t, answers(t, python, own, m.dir, filepath.Join(artifact, "model"), rows), m.scores(t, artifact, rows))
 	m.verified(t)
+}
+
+// A worker is killed while it trains. Beside it another trains the same undisturbed.
+func TestAPyTorchTrainingGoesOnFromItsCheckpointAndIsPredictedByItsProgram(t *testing.T) {
+	const folder = "pytorch"
+	s := shared(t)
+	python := pythontest.Torch(t)
+	disturbed, quiet := newMachine(t, s, "torch-killed", 1), newMachine(t, s, "torch-quiet", 1)
+	worker := disturbed.start(t, "a")
+	quiet.start(t, "b")
+	on := func(machine *machine) func(*spec.Model) {
+		return func(p *spec.Model) {
+			p.Train.Resources.GPUs, p.Train.Resources.Labels, p.Train.Params["epochs"] = 1, []string{machine.pool}, 120
+		}
+	}
+	m, other := newExample(t, s, folder, python, on(disturbed)), newExample(t, s, folder, python, on(quiet))
+	raw := exampleData(t, folder)
+	m.submit(t, "flights.csv.gz", raw)
+	other.submit(t, "flights.csv.gz", raw)
+	testkit.Until(t, "a checkpoint", stageLimit, func() (bool, any) { return newestCheckpoint(t, m) > 0, nil })
+	worker.killed(t)
+	m.approved(t, 1)
+	m.ends(t, 1, activities.Promoted)
+	other.stage(t, other.lifecycle(1), "approve")
+
+	made, failed := attempts(t, m)
+	require.NotNil(t, made)
+	require.Len(t, failed, 1, "the attempt that was killed")
+	require.Equal(t, trained(t, other).Metrics, made.Metrics)
+	rows := m.toldByScript(t)
+	require.Equal(t, other.toldByScript(t), rows, "the network of an undisturbed training")
+	file, scores := fileOf(t, rows)
+	sameScores(t, scores, m.scores(t, m.download(t, 1), file))
+}
+
+func TestAPyTorchNetworkIsServedInItsOtherForm(t *testing.T) {
+	const folder = "pytorch"
+	s := shared(t)
+	python := pythontest.Torch(t)
+	onnxtest.Library(t)
+	m := newExample(t, s, folder, python, func(p *spec.Model) {
+		p.Train.Params["format"] = "onnx"
+		p.Predict, p.Canary.Steps = spec.Predict{}, []spec.Step{{Weight: 0.1, Hold: spec.Duration(time.Hour), MinRequests: 100}}
+	})
+	m.promotesItsData(t, folder)
+	m.servesWhatTheScriptSays(t)
 }

@@ -6,9 +6,11 @@
 package integration
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
+	"github.com/leanloop/leanloop/internal/onnx/onnxtest"
 	"github.com/leanloop/leanloop/internal/testkit"
 )
 
@@ -18,6 +20,10 @@ var stack *testkit.Stack
 func TestMain(m *testing.M) {
 	if len(os.Args) > 5 && os.Args[1] == asStepper {
 		os.Exit(beStepper(os.Args[2:]))
+	}
+	if err := onnxtest.Provide(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 	os.Exit(testkit.Main(m, &stack))
 }

@@ -2,6 +2,8 @@
 package pythontest
 
 import (
+	"cmp"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -12,22 +14,39 @@ import (
 // needs, which what names. Elsewhere the test is skipped, unless LEANLOOP_REQUIRE_ALL=1 makes that a failure.
 func Interpreter(t testing.TB, what string, probe ...string) string {
 	t.Helper()
-	name := os.Getenv("LEANLOOP_PYTHON")
-	if name == "" {
-		name = "python3"
-	}
-	out, err := exec.Command(name, probe...).CombinedOutput()
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	last := lines[len(lines)-1] // of a traceback, what was wrong
-	switch {
-	case err == nil:
-		if last != "" {
-			t.Log(last)
+	return first(t, []string{Name()}, what, probe)
+}
+
+// Torch is an interpreter with PyTorch: $LEANLOOP_PYTHON or python3, else the system's own, for which distributions
+// package it. Elsewhere it is as with Interpreter.
+func Torch(t testing.TB) string {
+	t.Helper()
+	return first(t, []string{Name(), "/usr/bin/python3"}, "PyTorch", []string{"-c", "import torch"})
+}
+
+// Name is the interpreter that tests use first, whatever it has.
+func Name() string { return cmp.Or(os.Getenv("LEANLOOP_PYTHON"), "python3") }
+
+// first is the first of the interpreters that passes the probe.
+func first(t testing.TB, names []string, what string, probe []string) string {
+	t.Helper()
+	var failed []string
+	for _, name := range names {
+		out, err := exec.Command(name, probe...).CombinedOutput()
+		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+		last := lines[len(lines)-1] // of a traceback, what was wrong
+		if err == nil {
+			if last != "" {
+				t.Log(last)
+			}
+			return name
 		}
-		return name
-	case os.Getenv("LEANLOOP_REQUIRE_ALL") == "1":
-		t.Fatalf("%s with %s: %v: %s (LEANLOOP_PYTHON names another interpreter)", name, what, err, last)
+		failed = append(failed, fmt.Sprintf("%s: %v: %s", name, err, last))
 	}
-	t.Skipf("%s lacks %s: %v: %s (LEANLOOP_PYTHON names another interpreter)", name, what, err, last)
+	const says = "no Python with %s: %s (LEANLOOP_PYTHON names another interpreter)"
+	if os.Getenv("LEANLOOP_REQUIRE_ALL") == "1" {
+		t.Fatalf(says, what, strings.Join(failed, "; "))
+	}
+	t.Skipf(says, what, strings.Join(failed, "; "))
 	return ""
 }

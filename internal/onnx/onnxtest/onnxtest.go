@@ -21,19 +21,38 @@ func Config(t testing.TB) hosts.Config {
 	return hosts.Config{Host: Program(t), Library: Library(t), Processes: 1}
 }
 
+// inPython prints the folder of the library in Python's onnxruntime.
+const inPython = "import os, onnxruntime; print(os.path.join(os.path.dirname(onnxruntime.__file__), 'capi'))"
+
 // Library is ONNXRUNTIME_LIB, else the folder of the library in Python's onnxruntime.
 func Library(t testing.TB) string {
 	t.Helper()
 	if path := os.Getenv(hosts.EnvLibrary); path != "" {
 		return path
 	}
-	const where = "import os, onnxruntime; print(os.path.join(os.path.dirname(onnxruntime.__file__), 'capi'))"
-	python := pythontest.Interpreter(t, "onnxruntime", "-c", where)
-	out, err := exec.Command(python, "-c", where).Output()
+	path, err := find(pythontest.Interpreter(t, "onnxruntime", "-c", inPython))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.TrimSpace(string(out))
+	return path
+}
+
+// Provide sets ONNXRUNTIME_LIB to what Library finds, for the programs that a TestMain starts: it has no test to skip.
+// Where there is none, those run without.
+func Provide() error {
+	if os.Getenv(hosts.EnvLibrary) != "" {
+		return nil
+	}
+	path, err := find(pythontest.Name())
+	if err != nil {
+		return nil // tests that need it skip, or fail, by Library
+	}
+	return os.Setenv(hosts.EnvLibrary, path)
+}
+
+func find(python string) (string, error) {
+	out, err := exec.Command(python, "-c", inPython).Output()
+	return strings.TrimSpace(string(out)), err
 }
 
 // Program builds onnxhost, without cgo as deployments do. Go's cache makes the second time quick.
