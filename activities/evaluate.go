@@ -22,6 +22,9 @@ type EvaluateInput struct {
 	Snapshot  string      `json:"snapshot"`
 	AsOf      time.Time   `json:"as_of"`
 	Train     TrainOutput `json:"train"`
+	// TrainKey is what later runs find Train by; "": they don't. Cache lets an evaluation of an earlier run do.
+	TrainKey string `json:"train_key,omitempty"`
+	Cache    bool   `json:"cache,omitempty"`
 }
 
 // EvaluateSummary is what people decide by.
@@ -46,6 +49,7 @@ type EvaluateOutput struct {
 	Summary EvaluateSummary       `json:"summary"`
 	Prefix  string                `json:"prefix"`
 	Files   map[string]FileDigest `json:"files"`
+	Cached  string                `json:"cached,omitempty"` // the run that it is of; "": this one
 }
 
 // Evaluator judges a trained model on the snapshot's test rows.
@@ -72,6 +76,7 @@ func (e *Evaluator) Evaluate(ctx context.Context, in EvaluateInput) (_ EvaluateO
 		return EvaluateOutput{}, err
 	}
 	defer closeModel(&err, challenger)
+	e.Lake.keepTraining(ctx, in.Model, in.TrainKey, in.Lifecycle, in.Train)
 	head, err := e.Lake.Ledger(in.Model).Head(ctx)
 	if err != nil {
 		return EvaluateOutput{}, ledgerError(err)
@@ -82,6 +87,15 @@ func (e *Evaluator) Evaluate(ctx context.Context, in EvaluateInput) (_ EvaluateO
 		return EvaluateOutput{}, err
 	}
 	defer closeModel(&err, champion)
+	key, err := e.Lake.evaluateKey(in, m, rows, championOf(head.State), head.State.Epoch, challenger, champion)
+	if err != nil {
+		return EvaluateOutput{}, err
+	}
+	if in.Cache && key != "" {
+		if known, err := e.Lake.cachedEvaluation(ctx, in.Model, key); err != nil || known != nil {
+			return orNothing(known), err
+		}
+	}
 	duel := evaluated{spec: m, table: rows.Prepared.Table, challenger: challenger, champion: champion, now: e.Lake.Now}
 	// Both are scored on rows that neither was trained on. Where too few are left for a comparison, the challenger's own
 	// test rows still tell whether its absolute gates hold.
@@ -116,7 +130,15 @@ func (e *Evaluator) Evaluate(ctx context.Context, in EvaluateInput) (_ EvaluateO
 		}
 		out.Files[name] = digest
 	}
+	e.Lake.keepEvaluation(ctx, in, key, out)
 	return out, nil
+}
+
+func orNothing[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
 }
 
 // challenger loads what the attempt committed.

@@ -28,6 +28,8 @@ type Lake struct {
 	Scratch string // folder for temporary files; "" : the system's
 	Now     func() time.Time
 	Loader  *inference.Loader // of versions; nil: of the formats that are scored in Go
+	// Build says which code of ours runs: what it makes by itself isn't taken for what other code would make.
+	Build string
 	// Environments keeps what train.setup makes; nil: this worker runs no program that has one.
 	Environments *setup.Cache
 

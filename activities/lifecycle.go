@@ -40,7 +40,8 @@ type LifecycleInput struct {
 	Team        string    `json:"team,omitempty"`
 	Force       bool      `json:"force,omitempty"`
 	RequestedBy string    `json:"requested_by,omitempty"`
-	Import      *Import   `json:"import,omitempty"` // takes the place of training
+	Import      *Import   `json:"import,omitempty"`   // takes the place of training
+	NoCache     bool      `json:"no_cache,omitempty"` // no stage is taken from an earlier run
 }
 
 // LifecycleResult is how a run ended. Head is the ledger's newest entry that the run saw.
@@ -58,6 +59,7 @@ type LifecycleResult struct {
 	Refused  []string      `json:"refused,omitempty"` // digests of those it refused
 	Rows     int           `json:"rows"`
 	Trained  bool          `json:"trained"`
+	Cached   string        `json:"cached,omitempty"` // the run that trained its model, where this one didn't
 	Cost     float64       `json:"cost,omitempty"`
 	Stages   []StageResult `json:"stages"`
 	HeadSeq  int64         `json:"head_seq,omitempty"`

@@ -86,7 +86,7 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
 	}
 	out.Run = &LifecycleInput{
 		Model: in.Model, Spec: head.State.Spec.Digest, Team: m.Metadata.Team, Triggers: c.taken, Objects: c.objects,
-		Train: len(c.reasons) > 0, Why: c.why(), Force: c.force, RequestedBy: c.person,
+		Train: len(c.reasons) > 0, Why: c.why(), Force: c.force, RequestedBy: c.person, NoCache: c.anew,
 	}
 	return out, nil
 }
@@ -111,6 +111,7 @@ type considered struct {
 	until   time.Time // of new data whose training waits; zero: none does
 	person  string    // the first who asked: another one who approves makes four eyes
 	force   bool
+	anew    bool // a person wants no stage from an earlier run
 }
 
 func (c *considered) consider() {
@@ -132,7 +133,7 @@ func (c *considered) consider() {
 			if c.person == "" {
 				c.person = t.Actor
 			}
-			c.force = c.force || t.Force
+			c.force, c.anew = c.force || t.Force, c.anew || t.NoCache
 		}
 		if wait := c.judge(t); !wait.IsZero() && (first.IsZero() || t.At.Before(first)) {
 			first = t.At

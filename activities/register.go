@@ -95,7 +95,7 @@ func (r *Registrar) Register(ctx context.Context, in RegisterInput) (RegisterOut
 		Registered: &registry.Registered{
 			Artifact: artifact, Snapshot: in.Snapshot.Digest, Spec: in.Spec, Lifecycle: in.Lifecycle, Verdict: s.Verdict.Outcome,
 			Evidence: e.Digest(), Metrics: s.Metrics.Finite(), TrainedRows: in.Train.TrainRows, NewestEvent: in.Train.NewestEvent,
-			Imported: in.Train.Imported,
+			Imported: in.Train.Imported, TrainedIn: in.Train.Cached,
 		},
 	})
 	if err != nil {
@@ -140,7 +140,7 @@ func (r *Registrar) collect(ctx context.Context, in RegisterInput, dir string) (
 		From: in.Snapshot.From, To: in.Snapshot.To, Train: in.Snapshot.Train, Validation: in.Snapshot.Validation, Test: in.Snapshot.Test,
 		Dropped: in.Snapshot.Dropped, JudgedRows: s.ScoredRows, Metrics: s.Metrics, Champion: s.Champion, Previous: s.Previous,
 		Comparison: s.Comparison, Disparity: s.Disparity, Verdict: s.Verdict, Imported: in.Train.Imported,
-		Trial: in.Train.Trial, Params: in.Train.Params,
+		Trial: in.Train.Trial, Params: in.Train.Params, TrainedIn: in.Train.Cached,
 	})
 	files := map[string]string{}
 	for name, raw := range content {

@@ -20,6 +20,7 @@ type SnapshotInput struct {
 	Lifecycle string    `json:"lifecycle"`
 	AsOf      time.Time `json:"as_of"`
 	Force     bool      `json:"force,omitempty"`
+	Cache     bool      `json:"cache,omitempty"` // a training of an earlier run will do
 }
 
 // SnapshotOutput names the snapshot and says how its rows were split.
@@ -35,6 +36,10 @@ type SnapshotOutput struct {
 	Dropped    string    `json:"dropped,omitempty"`   // what was left out, counted
 	Unchanged  int       `json:"unchanged,omitempty"` // version that was made from the same snapshot and spec
 	Problem    string    `json:"problem,omitempty"`   // why nothing can be trained from it
+
+	// TrainKey is what a training by this snapshot and spec is found by later, and Cached one that an earlier run made.
+	TrainKey string       `json:"train_key,omitempty"`
+	Cached   *TrainOutput `json:"cached,omitempty"`
 }
 
 // Snapshots fixes what a run trains on.
@@ -109,8 +114,13 @@ func (s *Snapshots) split(ctx context.Context, in SnapshotInput, out SnapshotOut
 	if out.Train < m.Data.Window.MinRows {
 		out.Problem = fmt.Sprintf("snapshot %.12s: %d training rows < data.window.min_rows %d (of %d rows; %s)",
 			out.Digest, out.Train, m.Data.Window.MinRows, p.Input, out.Dropped)
+		return out, nil
 	}
-	return out, nil
+	if out.TrainKey, err = s.Lake.trainKey(ctx, m, out.Digest, rows); err != nil || !in.Cache {
+		return out, err
+	}
+	out.Cached, err = s.Lake.cachedTraining(ctx, in.Model, out.TrainKey)
+	return out, err
 }
 
 func dropped(p *dataset.Prepared, parts *dataset.Parts) string {

@@ -62,6 +62,7 @@ type TrainOutput struct {
 	Params map[string]any `json:"params,omitempty"`
 
 	Imported *registry.Imported `json:"imported,omitempty"` // it was trained elsewhere
+	Cached   string             `json:"cached,omitempty"`   // the run that trained it; "": this one
 }
 
 // TrainProgress is the heartbeat of a training attempt.

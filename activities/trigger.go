@@ -43,8 +43,10 @@ type Trigger struct {
 	Actor  string  `json:"actor,omitempty"`  // person
 	Via    string  `json:"via,omitempty"`
 	Reason string  `json:"reason,omitempty"`
-	Force  bool    `json:"force,omitempty"`  // run even where snapshot and spec are unchanged
-	Import *Import `json:"import,omitempty"` // person: a model that takes the place of training
+	Force  bool    `json:"force,omitempty"` // run even where snapshot and spec are unchanged
+	// NoCache runs every stage anew.
+	NoCache bool    `json:"no_cache,omitempty"`
+	Import  *Import `json:"import,omitempty"` // person: a model that takes the place of training
 	// Champion is the version that a monitor watched; once it isn't the champion any more, the trigger says nothing.
 	Champion int       `json:"champion,omitempty"`
 	At       time.Time `json:"at"`

@@ -131,6 +131,9 @@ func describeCommand(e registry.Entry) string {
 		if i := c.Registered.Imported; i != nil {
 			imported = fmt.Sprintf(", imported by %s from %s", i.By, short(i.Digest))
 		}
+		if run := c.Registered.TrainedIn; run != "" {
+			imported = ", trained in " + run
+		}
 		return fmt.Sprintf("version %d, %s, artifact %s%s", v.Number, c.Registered.Verdict, short(c.Registered.Artifact), imported)
 	case c.Approved != nil:
 		return fmt.Sprintf("version %d by %s, evidence %s", c.Approved.Version, strings.Join(c.Approved.Approvers, ", "), short(c.Approved.Evidence))

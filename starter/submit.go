@@ -20,6 +20,7 @@ type submitOptions struct {
 	model   string
 	data    string
 	force   bool
+	noCache bool
 	wait    bool
 	reason  string
 	timeout time.Duration
@@ -32,7 +33,10 @@ func newSubmit(a *app, run func(context.Context, *submitOptions) error) *cobra.C
 		Long: `Apply the spec where -f is given and it changed, upload the file of --data below the model's landing prefix, and ask
 for a run. The run's id is printed. With --wait the run is followed to its end, and its outcome is the exit code.
 Without --data the run trains from the data there is; a run whose data and spec are those of a version is "unchanged",
-unless --force.`,
+unless --force. A stage that an earlier run did with the same inputs isn't done again, and says "cached from" which run,
+unless --no-cache or --force.
+
+  starter submit flights --no-cache --reason "the weather service was down" --wait`,
 		Args: cobra.MaximumNArgs(1), ValidArgsFunction: a.completeModels,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if (len(args) == 1) == (o.file != "") {
@@ -48,6 +52,7 @@ unless --force.`,
 	f.StringVarP(&o.file, "file", "f", "", "the spec; it is applied where it changed")
 	f.StringVar(&o.data, "data", "", "a data file to land")
 	f.BoolVar(&o.force, "force", false, "train even where data and spec are those of a version")
+	f.BoolVar(&o.noCache, "no-cache", false, "run every stage, also one that an earlier run did with the same inputs")
 	f.BoolVar(&o.wait, "wait", false, "follow the run to its end")
 	f.StringVar(&o.reason, "reason", "", "why, for those who decide")
 	f.DurationVar(&o.timeout, "timeout", 0, "with --wait: how long (0: until the run ends)")
@@ -175,7 +180,7 @@ func (o *submitOptions) trigger(ctx context.Context, m *spec.Model, out *submitt
 		return activities.Trigger{}, err
 	}
 	t := activities.Trigger{
-		Kind: activities.TriggerPerson, Key: o.key(actor), Actor: actor, Via: "cli", Reason: o.reason, Force: o.force, At: o.now().UTC(),
+		Kind: activities.TriggerPerson, Key: o.key(actor), Actor: actor, Via: "cli", Reason: o.reason, Force: o.force, NoCache: o.noCache, At: o.now().UTC(),
 	}
 	if o.data == "" {
 		return t, nil

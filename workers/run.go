@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -142,7 +143,7 @@ func newActivities(c *config, store objectstore.Store, landing objectstore.Bucke
 		return nil, fmt.Errorf("--remote-hosts: %w", err)
 	}
 	lake := &activities.Lake{
-		Store: store, Landing: landing, Scratch: c.Scratch, Now: time.Now, Loader: &inference.Loader{Remote: servers, ONNX: hosts.New(c.ONNX)},
+		Store: store, Landing: landing, Scratch: c.Scratch, Now: time.Now, Build: buildOf(debug.ReadBuildInfo()), Loader: &inference.Loader{Remote: servers, ONNX: hosts.New(c.ONNX)},
 		Environments: &setup.Cache{Folder: either(c.Environments, c.defaultEnvironments()), MaxBytes: int64(c.EnvironmentBytes)},
 	}
 	notifier, err := newNotifier(c, log)
@@ -181,6 +182,20 @@ func newActivities(c *config, store objectstore.Store, landing objectstore.Bucke
 		h.ingester.Metrics, h.measurer.Metrics, h.monitors.Metrics, h.trainer.GPUs.Metrics = metrics, metrics, metrics, metrics
 	}
 	return h, nil
+}
+
+// buildOf names what this binary was built from.
+func buildOf(info *debug.BuildInfo, ok bool) string {
+	if !ok {
+		return ""
+	}
+	build := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" || s.Key == "vcs.modified" && s.Value == "true" {
+			build += " " + s.Key + "=" + s.Value
+		}
+	}
+	return build
 }
 
 func newNotifier(c *config, log *slog.Logger) (notify.Notifier, error) {

@@ -57,6 +57,8 @@ type lifecycle struct {
 	files    []activities.IngestOutput
 	snapshot activities.SnapshotOutput
 	asOf     time.Time
+	trainKey string                  // what a later run finds this one's training by
+	cached   *activities.TrainOutput // a training of an earlier run that will do
 	train    activities.TrainOutput
 	judged   activities.EvaluateOutput
 	version  activities.RegisterOutput
@@ -164,10 +166,12 @@ func (l *lifecycle) takeSnapshot(ctx workflow.Context) error {
 	}
 	out, err := call(ctx, dataScan(), snapshots.Take, activities.SnapshotInput{
 		Model: l.in.Model, Spec: l.in.Spec, Lifecycle: l.result.ID, AsOf: l.asOf, Force: l.in.Force,
+		Cache: l.mayReuse() && l.in.Import == nil,
 	})
 	if err != nil {
 		return err
 	}
+	l.trainKey, l.cached, out.TrainKey, out.Cached = out.TrainKey, out.Cached, "", nil
 	l.snapshot, l.result.Snapshot, l.result.Rows = out, out.Digest, out.Rows
 	l.state.Snapshot, l.state.Rows = out.Digest, out.Rows
 	switch {
@@ -206,13 +210,14 @@ func (l *lifecycle) judge(ctx workflow.Context) error {
 	out, err := call(ctx, dataScan(), evaluator.Evaluate, activities.EvaluateInput{
 		Model: l.in.Model, Spec: l.in.Spec, Lifecycle: l.result.ID, Number: l.in.Number, Round: l.round,
 		Snapshot: l.snapshot.Digest, AsOf: l.asOf, Train: l.train,
+		TrainKey: l.trainKey, Cache: l.mayReuse(),
 	})
 	if err != nil {
 		return err
 	}
 	l.judged, l.state.Champion = out, out.Summary.Champion
 	v := out.Summary.Verdict
-	l.detail("%s on %d rows", v.Outcome, out.Summary.JudgedRows)
+	l.detail("%s on %d rows%s", v.Outcome, out.Summary.JudgedRows, cachedFrom(out.Cached))
 	if v.Outcome == evaluation.Fail {
 		return end(activities.GateFailed, "%s", strings.Join(v.Messages(evaluation.Fail), "; "))
 	}

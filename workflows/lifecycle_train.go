@@ -11,8 +11,24 @@ import (
 	"github.com/leanloop/leanloop/activities"
 )
 
+// mayReuse says that a stage whose inputs are those of an earlier run needn't run again. Who forces a run wants it to train.
+func (l *lifecycle) mayReuse() bool { return !l.in.NoCache && !l.in.Force }
+
+// cachedFrom says whose work a stage's is; "" where it is its own.
+func cachedFrom(run string) string {
+	if run == "" {
+		return ""
+	}
+	return ", cached from " + run
+}
+
 // trainModel makes the run's model: by one training, or by the best of a search's trials.
 func (l *lifecycle) trainModel(ctx workflow.Context) error {
+	if l.cached != nil {
+		l.train, l.result.Cached, l.state.Cached = *l.cached, l.cached.Cached, l.cached.Cached
+		l.detail("%d rows%s", l.train.TrainRows, cachedFrom(l.train.Cached))
+		return nil
+	}
 	if l.settings.Search != nil {
 		return l.searchModel(ctx)
 	}

@@ -116,7 +116,7 @@ func (m *model) take(t activities.Trigger) (key string, duplicate bool) {
 		if waits.Kind != activities.TriggerPerson && t.Kind == activities.TriggerPerson {
 			*waits = t
 		}
-		waits.Force = waits.Force || t.Force
+		waits.Force, waits.NoCache = waits.Force || t.Force, waits.NoCache || t.NoCache
 		return t.Key, true
 	}
 	if _, taken := m.answered(t.Key); taken && !t.Force {

@@ -121,7 +121,7 @@ func (s *State) register(c Command) error {
 	if r.Evidence == "" {
 		return s.refuse(c, "no evidence: an approval would bind to nothing")
 	}
-	if longest := max(len(r.Evidence), len(r.Snapshot), len(r.Spec), len(r.Lifecycle)); longest > maxKeyLen {
+	if longest := max(len(r.Evidence), len(r.Snapshot), len(r.Spec), len(r.Lifecycle), len(r.TrainedIn)); longest > maxKeyLen {
 		return s.refuse(c, "evidence, snapshot, spec or lifecycle of %d bytes > limit %d", longest, maxKeyLen)
 	}
 	if r.Verdict != VerdictPass && r.Verdict != VerdictInconclusive && r.Verdict != VerdictFail {
@@ -141,7 +141,7 @@ func (s *State) register(c Command) error {
 	}
 	v.Snapshot, v.Spec, v.Lifecycle = r.Snapshot, r.Spec, r.Lifecycle
 	v.Verdict, v.Evidence, v.Metrics = r.Verdict, r.Evidence, r.Metrics
-	v.TrainedRows, v.NewestEvent, v.Imported = r.TrainedRows, r.NewestEvent, r.Imported
+	v.TrainedRows, v.NewestEvent, v.Imported, v.TrainedIn = r.TrainedRows, r.NewestEvent, r.Imported, r.TrainedIn
 	v.Status, v.Approval = StatusRegistered, nil
 	s.set(v)
 	return nil

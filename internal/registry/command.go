@@ -73,7 +73,8 @@ type Registered struct {
 	Metrics     map[string]float64 `json:"metrics,omitempty"` // on the test rows; those without a finite value are left out
 	TrainedRows int                `json:"trained_rows,omitempty"`
 	NewestEvent time.Time          `json:"newest_event,omitzero"`
-	Imported    *Imported          `json:"imported,omitempty"` // nil: it was trained here
+	Imported    *Imported          `json:"imported,omitempty"`   // nil: it was trained here
+	TrainedIn   string             `json:"trained_in,omitempty"` // an earlier run, whose training it is; "": in Lifecycle
 }
 
 // Imported says where a version came from that was trained elsewhere.

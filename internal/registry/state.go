@@ -75,6 +75,7 @@ type Version struct {
 	TrainedRows  int                `json:"trained_rows,omitempty"`
 	NewestEvent  time.Time          `json:"newest_event,omitzero"`
 	Imported     *Imported          `json:"imported,omitempty"`
+	TrainedIn    string             `json:"trained_in,omitempty"`
 	RegisteredAt time.Time          `json:"registered_at"`
 	PromotedAt   time.Time          `json:"promoted_at,omitzero"` // last time; zero: never the champion
 	Approval     *Approval          `json:"approval,omitempty"`

@@ -42,6 +42,8 @@ type CardInput struct {
 
 	Imported *registry.Imported // nil: it was trained here
 
+	TrainedIn string // an earlier run, whose training it is; "": in Lifecycle
+
 	Trial  int            // of the search that chose Params; 0: none
 	Params map[string]any // beside the spec's
 }
@@ -67,6 +69,9 @@ func Card(in CardInput) []byte {
 		fmt.Fprintf(&b, "Trained by `%s`.\n\n", line(strings.Join(m.Train.Command, " ")))
 	} else {
 		fmt.Fprintf(&b, "Trained by the built-in %s trainer.\n\n", m.Train.Builtin)
+	}
+	if in.TrainedIn != "" {
+		fmt.Fprintf(&b, "The training is that of `%s`, which had the same inputs.\n\n", line(in.TrainedIn))
 	}
 	if in.Trial > 0 {
 		fmt.Fprintf(&b, "Hyperparameters of trial %d of its search, the best on validation rows: %s.\n\n", in.Trial, line(paramsText(in.Params)))
