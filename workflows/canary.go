@@ -169,10 +169,11 @@ func lost(ctx workflow.Context, err error) bool {
 	return ok && !said.NonRetryable() && workflow.GetVersion(ctx, outlivesRetries, workflow.DefaultVersion, 1) != workflow.DefaultVersion
 }
 
-// drained takes every signal that is buffered and says whether nothing a person sent is left to be looked at.
+// drained takes every signal that is buffered and says whether nothing a person sent is left to be looked at, or to be
+// written to the ledger.
 func (c *canaryRun) drained(ctx workflow.Context) bool {
 	drain(ctx, workflow.GetSignalChannel(ctx, SignalCanary), c.steerBySignal)
-	return !c.nudged && c.telling == 0 && workflow.AllHandlersFinished(ctx)
+	return !c.nudged && len(c.steers) == 0 && c.telling == 0 && workflow.AllHandlersFinished(ctx)
 }
 
 // expose sets the challenger's weight and renews its lease: two intervals and some slack, so that one lost look

@@ -371,6 +371,23 @@ func TestASteerIsNotLostByContinueAsNew(t *testing.T) {
 	want(t, "reason", r.Reason, "aborted by cli:ana: no")
 }
 
+// What a person did is in the ledger before the canary continues as new: the next execution knows its effect alone.
+func TestASteerIsInTheLedgerBeforeContinueAsNew(t *testing.T) {
+	s := newCanary(t)
+	s.steers(65*time.Minute, "pause")
+	s.after(65*time.Minute, func() { s.SetContinueAsNewSuggested(true) })
+	_, err := s.canary(theCanary())
+	var again *workflow.ContinueAsNewError
+	if !errors.As(err, &again) {
+		t.Fatalf("ended by %v, want continue-as-new", err)
+	}
+	wantAll(t, "in the ledger", s.actions(), "pause by cli:ana at 0.5")
+	next := theCanary()
+	decodeInput(t, again, &next)
+	want(t, "paused", next.State.Paused, true)
+	want(t, "weights set so far", next.Tick, len(s.world.set.calls()))
+}
+
 func TestShortIntervalsStillLeaseForAWhile(t *testing.T) {
 	s := newCanary(t)
 	settings := usual()

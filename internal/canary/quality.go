@@ -127,7 +127,9 @@ func (s State) compareQuality(c Check, champion, challenger Labelled) Check {
 // together with probability 1 - alpha.
 //
 // Accuracy is a rate, and has the exact bounds of rates. The other losses have no bound of their own, so their means have
-// the asymptotic confidence sequence that predictions have (see shift); the root of a mean goes by the delta method.
+// the asymptotic confidence sequence that predictions have (see shift); the root of a mean goes by the delta method. Losses
+// are skewed: a few huge ones make most of the mean, and of an arm that has had none of those yet, mean and variance are both
+// too small. So the champion's, which may have few rows, counts as no less varied than the challenger's.
 func lossBound(metric string, champion, challenger Labelled, alpha float64) (loss, least float64) {
 	if metric == "accuracy" {
 		low, _ := rateBounds(int64(math.Round(challenger.Sum)), challenger.Rows, alpha/2)
@@ -135,7 +137,7 @@ func lossBound(metric string, champion, challenger Labelled, alpha float64) (los
 		return challenger.mean() - champion.mean(), low - high
 	}
 	n, m := float64(champion.Rows), float64(challenger.Rows)
-	a, b := champion.variance()/n, challenger.variance()/m
+	a, b := max(champion.variance(), challenger.variance())/n, challenger.variance()/m
 	loss = challenger.mean() - champion.mean()
 	if metric == "rmse" {
 		loss = math.Sqrt(challenger.mean()) - math.Sqrt(champion.mean())

@@ -69,7 +69,6 @@ type session struct {
 type job struct {
 	frame  []byte
 	rows   int
-	until  time.Time
 	answer onnx.Answer
 	err    error
 	done   chan struct{}
@@ -77,18 +76,22 @@ type job struct {
 
 // Score implements onnx.Session. A question whose host ended by itself is asked once more: scoring changes nothing, and the
 // host may have been ended by someone else. One that took too long isn't.
+//
+// The time is the asker's, waiting included. A host has as much again from when it is given a question, so that one is
+// ended for being slow and never since others had to wait: an overload would end them all.
 func (s *session) Score(ctx context.Context, rows int, frame []byte) (onnx.Answer, error) {
-	until := time.Now().Add(s.config.Timeout)
 	deadline := time.NewTimer(s.config.Timeout)
 	defer deadline.Stop()
 	for attempt := 1; ; attempt++ {
-		j := &job{frame: frame, rows: rows, until: until, done: make(chan struct{})}
+		j := &job{frame: frame, rows: rows, done: make(chan struct{})}
 		if err := s.hand(ctx, j, deadline.C); err != nil {
 			return onnx.Answer{}, err
 		}
 		select {
 		case <-ctx.Done():
 			return onnx.Answer{}, ctx.Err()
+		case <-deadline.C:
+			return onnx.Answer{}, fmt.Errorf("scoring %d rows by an ONNX host, waiting included, %w: over %v", rows, errSlow, s.config.Timeout)
 		case <-j.done:
 		}
 		if attempt == 1 && errors.Is(j.err, errDied) && !errors.Is(j.err, errSlow) && s.running.Err() == nil {
@@ -220,7 +223,7 @@ func (s *session) serve(p *process) {
 		case <-p.ended:
 			return
 		case j := <-s.jobs:
-			j.answer, j.err = p.score(j, s.call.MaxColumns)
+			j.answer, j.err = p.score(j, s.call.MaxColumns, s.config.Timeout)
 			_, refused := errors.AsType[*onnx.RefusedError](j.err)
 			usable := j.err == nil || refused
 			if !usable && s.running.Err() != nil {

@@ -31,8 +31,11 @@ func TestMain(m *testing.M) {
 
 // Rows of a question that a pretended host takes ill.
 const (
-	rowsCrash, rowsHang, rowsNonsense, rowsRefused = 13, 14, 15, 16
+	rowsCrash, rowsHang, rowsNonsense, rowsRefused, rowsSlow = 13, 14, 15, 16, 17
 )
+
+// slow is how long a pretended host takes for rowsSlow.
+const slow = 250 * time.Millisecond
 
 // pretend answers each row with the process's id.
 func pretend(kind string, in io.Reader, out io.Writer) {
@@ -79,6 +82,9 @@ func pretend(kind string, in io.Reader, out io.Writer) {
 			send(onnx.FrameScores, []byte{255, 255, 255, 255, 0})
 		case rowsRefused:
 			send(onnx.FrameError, []byte("no such category"))
+		case rowsSlow:
+			time.Sleep(slow)
+			fallthrough
 		default:
 			a := onnx.Answer{Columns: 1}
 			for range rows {
@@ -150,6 +156,31 @@ func TestAHostThatHangsIsEndedAtTheDeadline(t *testing.T) {
 		_, err := ask(t.Context(), s, 1)
 		return err == nil
 	}, 10*time.Second, 10*time.Millisecond)
+}
+
+// More questions than a host can answer in time fail those who asked. The host is none the worse for it: ended and started
+// again, it would answer even fewer.
+func TestAnOverloadEndsNoHost(t *testing.T) {
+	c := config(t, "good")
+	c.Processes, c.Timeout = 1, 2*slow-slow/5
+	s := open(t, c)
+	before, err := ask(t.Context(), s, 1)
+	require.NoError(t, err)
+	var late atomic.Int64
+	var clients sync.WaitGroup
+	for range 6 {
+		clients.Go(func() {
+			if _, err := ask(t.Context(), s, rowsSlow); err != nil {
+				late.Add(1)
+			}
+		})
+	}
+	clients.Wait()
+	require.Positive(t, late.Load(), "some waited for too long")
+	require.Eventually(t, func() bool {
+		after, err := ask(t.Context(), s, 1)
+		return err == nil && after == before
+	}, 10*time.Second, 10*time.Millisecond, "the same host")
 }
 
 func TestWhoStopsWaitingGoesAtOnce(t *testing.T) {

@@ -100,9 +100,9 @@ func environment(threads int) []string {
 	return env
 }
 
-// score asks the host. An error but *onnx.RefusedError says that it can't be used any more.
-func (p *process) score(j *job, maxColumns int) (onnx.Answer, error) {
-	p.deadline(j.until)
+// score asks the host, which has so long for it. An error but *onnx.RefusedError says that it can't be used any more.
+func (p *process) score(j *job, maxColumns int, within time.Duration) (onnx.Answer, error) {
+	p.deadline(time.Now().Add(within))
 	kind, body, err := p.exchange(j.frame, maxMessage+maxColumns*(maxMessage+8*j.rows))
 	switch {
 	case err != nil:
