@@ -183,7 +183,11 @@ func (c *Command) run(ctx context.Context, r Request) (answer, error) {
 	if err != nil {
 		return answer{}, failure(r.Verb, err)
 	}
-	return parse(r.Verb, out)
+	a, err := parse(out)
+	if err != nil {
+		return answer{}, &Refused{Verb: r.Verb, Err: fmt.Errorf("its answer isn't one JSON object: %.200q: %w", training.WithoutSecrets(out, c.Env), err)}
+	}
+	return a, nil
 }
 
 // failure types what a program ended with.
@@ -198,17 +202,13 @@ func failure(verb string, err error) error {
 }
 
 // parse reads an answer: one JSON object and nothing else.
-func parse(verb string, out []byte) (answer, error) {
-	var a answer
+func parse(out []byte) (a answer, err error) {
 	d := json.NewDecoder(bytes.NewReader(out))
-	err := d.Decode(&a)
-	if err == nil {
-		if _, more := d.Token(); !errors.Is(more, io.EOF) {
-			err = errors.New("something follows it")
-		}
+	if err = d.Decode(&a); err != nil {
+		return answer{}, err
 	}
-	if err != nil {
-		return answer{}, &Refused{Verb: verb, Err: fmt.Errorf("its answer isn't one JSON object: %.200q: %w", out, err)}
+	if _, more := d.Token(); !errors.Is(more, io.EOF) {
+		return answer{}, errors.New("something follows it")
 	}
 	return a, nil
 }

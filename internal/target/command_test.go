@@ -120,6 +120,13 @@ func TestWhatAProgramFailsWithIsTyped(t *testing.T) {
 		require.False(t, refused)
 		require.ErrorContains(t, err, "after its timeout of 100ms")
 	})
+	t.Run("an answer with a secret in it", func(t *testing.T) {
+		p := program(t, `echo "token $TOKEN refused"`)
+		p.Env = map[string]string{"TOKEN": "tok-123456"}
+		_, err := p.Read(t.Context(), 1)
+		require.ErrorContains(t, err, `"token *** refused`)
+		require.NotContains(t, err.Error(), "tok-123456")
+	})
 	t.Run("an answer about another version", func(t *testing.T) {
 		p := program(t, `echo '{"deployed":{"version":5},"removed":{"version":5}}'`)
 		require.ErrorContains(t, p.Deploy(t.Context(), Deployment{Version: 4, Artifact: "a"}, 1), `{"deployed":{"version":4}}`)
@@ -132,7 +139,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Add([]byte(`{"versions":[{"version":1e99,"weight":-0}]}`))
 	f.Add([]byte(`{"deployed":{"version":4}}{}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		a, err := parse(Read, raw)
+		a, err := parse(raw)
 		if err != nil || a.Versions == nil || checkVersions(*a.Versions) != nil {
 			return
 		}

@@ -49,7 +49,7 @@ func RunCommand(ctx context.Context, s CommandSpec, in Input, report func(Progre
 	if dir == "" {
 		dir = s.WorkDir
 	}
-	log := newProgramLog(s.LogTo, report)
+	log := newProgramLog(s.LogTo, s.Env, report)
 	if err := outcome(ctx, s, argv, env, dir, log); err != nil {
 		return nil, err
 	}

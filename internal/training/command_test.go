@@ -86,7 +86,7 @@ func TestCommandSeesTheContractAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"WEATHER_API_KEY=secret", "HOME=" + s.WorkDir, "SM_MODEL_DIR=" + filepath.Join(s.WorkDir, "model"),
+		"WEATHER_API_KEY=***\n", "HOME=" + s.WorkDir, "SM_MODEL_DIR=" + filepath.Join(s.WorkDir, "model"),
 		"LEANLOOP_CHECKPOINT_DIR=" + filepath.Join(s.WorkDir, "checkpoints"), "SM_NUM_GPUS=0", "CUDA_VISIBLE_DEVICES=",
 		`SM_HPS={"eta":0.1,"fast":true,"max_depth":6,"objective":"binary:logistic"}`, `SM_CHANNELS=["train","validation"]`,
 		"SM_CHANNEL_TEST=" + filepath.Join(s.WorkDir, "input", "data", "validation"),
@@ -281,7 +281,7 @@ func (s *size) Write(b []byte) (int, error) {
 func TestCommandFloodIsCut(t *testing.T) {
 	var stored size
 	var last []byte
-	log := newProgramLog(io.MultiWriter(&stored, writerFunc(func(b []byte) { last = bytes.Clone(b) })), nil)
+	log := newProgramLog(io.MultiWriter(&stored, writerFunc(func(b []byte) { last = bytes.Clone(b) })), nil, nil)
 	line := bytes.Repeat([]byte("y"), 1<<20)
 	line[len(line)-1] = '\n'
 	log.read(io.LimitReader(repeat(line), 80<<20), false)

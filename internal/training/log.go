@@ -31,15 +31,16 @@ type programLog struct {
 	to     io.Writer // nil after it failed, or was given mostLog: a full log disk doesn't end a training
 	room   int       // bytes that to still takes
 	tail   []string
+	hidden hidden // the program's secrets
 	report func(Progress)
 	last   Progress
 }
 
-func newProgramLog(to io.Writer, report func(Progress)) *programLog {
+func newProgramLog(to io.Writer, secrets map[string]string, report func(Progress)) *programLog {
 	if report == nil {
 		report = func(Progress) {}
 	}
-	return &programLog{to: to, room: mostLog, report: report}
+	return &programLog{to: to, room: mostLog, hidden: hide(secrets), report: report}
 }
 
 // read takes one of the program's streams to its end. progress says whether lines of it may be progress.
@@ -63,6 +64,7 @@ func (l *programLog) read(stream io.Reader, progress bool) {
 func (l *programLog) line(line []byte, start, mayBeProgress bool) {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
+	line = l.hidden.in(line)
 	if mayBeProgress {
 		if p, ok := parseProgress(line); ok {
 			l.last = p

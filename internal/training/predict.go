@@ -51,11 +51,11 @@ func Predict(ctx context.Context, p Prediction, t *dataset.Table) ([]float64, er
 	if err := p.lay(t); err != nil {
 		return nil, err
 	}
-	env, err := p.variables()
-	if err != nil {
+	var err error
+	if p.contract, err = p.variables(); err != nil {
 		return nil, err
 	}
-	p.Env, p.LogTo = env, cmp.Or[io.Writer](p.LogTo, io.Discard)
+	p.LogTo = cmp.Or[io.Writer](p.LogTo, io.Discard)
 	if _, err := RunProgram(ctx, p.Program); err != nil {
 		return nil, fmt.Errorf("predict.command: %w", err)
 	}
@@ -93,7 +93,7 @@ func (p Prediction) lay(t *dataset.Table) error {
 	return writeTable(p.path(rowsName), t, names)
 }
 
-// variables are the contract's, and the secrets, which can't replace one of them.
+// variables are those of the contract, which no secret can replace.
 func (p Prediction) variables() (map[string]string, error) {
 	vars := map[string]string{
 		"SM_MODEL_DIR": p.Model, "SM_NUM_GPUS": "0", "SM_CURRENT_HOST": "algo-1", "SM_HOSTS": `["algo-1"]`,
@@ -106,11 +106,10 @@ func (p Prediction) variables() (map[string]string, error) {
 			vars[name] = strconv.Itoa(p.CPUs)
 		}
 	}
-	for name, value := range p.Env {
+	for name := range p.Env {
 		if _, taken := vars[name]; taken || strings.HasPrefix(name, "SM_") || strings.HasPrefix(name, "LEANLOOP_") {
 			return nil, &ParamError{"secrets", name, "a name that the trainer contract doesn't use"}
 		}
-		vars[name] = value
 	}
 	return vars, nil
 }

@@ -59,7 +59,7 @@ func TestAnyFilesAreAModelWhereAProgramPredicts(t *testing.T) {
 }
 
 func TestAPredictionSeesItsContractAndNothingElse(t *testing.T) {
-	s, in := predicting(t, constantly, `env | sort; pwd; head -1 "$LEANLOOP_ROWS"; cat "$LEANLOOP_SCHEMA"; echo "args=$*"; find "$HOME" -type f`+"\n"+answerConstantly)
+	s, in := predicting(t, constantly, `env | sort; echo "length=${#WEATHER_API_KEY}"; pwd; head -1 "$LEANLOOP_ROWS"; cat "$LEANLOOP_SCHEMA"; echo "args=$*"; find "$HOME" -type f`+"\n"+answerConstantly)
 	t.Setenv("LEANLOOP_TEST_OF_THE_WORKER", "its own")
 	s.Env, s.Params = map[string]string{"WEATHER_API_KEY": "secret"}, map[string]any{"eta": 0.1}
 	s.CPUs = 3
@@ -70,7 +70,7 @@ func TestAPredictionSeesItsContractAndNothingElse(t *testing.T) {
 	}
 	home := filepath.Join(s.WorkDir, "predict")
 	for _, want := range []string{
-		"WEATHER_API_KEY=secret", "HOME=" + home, "SM_MODEL_DIR=" + filepath.Join(s.WorkDir, "model"), "OMP_NUM_THREADS=3", "CUDA_VISIBLE_DEVICES=\n",
+		"WEATHER_API_KEY=***\n", "length=6\n", "HOME=" + home, "SM_MODEL_DIR=" + filepath.Join(s.WorkDir, "model"), "OMP_NUM_THREADS=3", "CUDA_VISIBLE_DEVICES=\n",
 		"LEANLOOP_ROWS=" + filepath.Join(home, "rows.csv"), "LEANLOOP_PREDICTIONS=" + filepath.Join(home, "predictions"),
 		"\nn0,n1,n2,c3,c40\n", `"target": "target"`, "\n" + s.CodeDir + "\n", "args=\n",
 	} {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"sort"
@@ -26,7 +27,7 @@ type Program struct {
 	Argv    []string          // run as it is, without a shell
 	Dir     string            // its working directory; "": Home
 	Home    string            // a private folder that is there; its HOME, and TMPDIR below it
-	Env     map[string]string // beside PATH, HOME, LANG and TMPDIR, which none may replace, all of its environment
+	Env     map[string]string // secrets: beside PATH, HOME, LANG and TMPDIR, which none may replace, all of its environment; no log shows their values
 	Input   []byte            // its standard input
 	Timeout time.Duration     // 0: none
 	Memory  int64             // bytes of private writable memory of each process, on Linux only; 0: unbounded
@@ -37,6 +38,8 @@ type Program struct {
 
 	// LogTo, where it isn't nil, makes standard output a part of the log, which it gets, and not an answer.
 	LogTo io.Writer
+
+	contract map[string]string // variables that are no secrets
 }
 
 // OutputError says that a program printed more than it may.
@@ -108,7 +111,7 @@ func RunProgram(ctx context.Context, p Program) ([]byte, error) {
 		Supervisor: p.Supervisor, Lease: p.Lease, Grace: p.Grace, Scratch: p.Scratch, Timeout: p.Timeout, Memory: p.Memory,
 		Locks: p.Locks, input: input,
 	}
-	out, log := &limited{room: p.MaxOutput}, newProgramLog(p.LogTo, nil)
+	out, log := &limited{room: p.MaxOutput}, newProgramLog(p.LogTo, p.Env, nil)
 	to := printed{
 		out: func(r io.Reader) { _, _ = io.Copy(out, r) },
 		err: func(r io.Reader) { log.read(r, false) },
@@ -143,6 +146,7 @@ func RunProgram(ctx context.Context, p Program) ([]byte, error) {
 func (p Program) environment(path string) ([]string, error) {
 	vars := map[string]string{"PATH": path, "HOME": p.Home, "LANG": "C.UTF-8", "TMPDIR": filepath.Join(p.Home, "tmp")}
 	addSetup(vars, p.EnvDir)
+	maps.Copy(vars, p.contract)
 	for name, value := range p.Env {
 		if _, taken := vars[name]; taken || !nameOf(name, "") || name[0] <= '9' {
 			return nil, &ParamError{"environment", name, "a name of letters, digits and underscores, and none that the contract sets: PATH, HOME, LANG, TMPDIR"}

@@ -89,7 +89,7 @@ func TestASetupSeesItsFilesAndIsMadeOnce(t *testing.T) {
 	require.Equal(t, "tool\n", content(t, first.Dir, "bin", "tool"))
 	require.Contains(t, log.String(), first.Dir+"\nlock\nsetup.sh\n", "what isn't listed isn't there, so nothing else can be what it depends on")
 	require.Contains(t, log.String(), "LEANLOOP_ENV_DIR="+first.Dir)
-	require.Contains(t, log.String(), "PIP_INDEX_URL=https://index.example")
+	require.Contains(t, log.String(), "PIP_INDEX_URL=***\n", "no log shows a secret")
 	require.NotContains(t, log.String(), "LEANLOOP_OF_THE_WORKER")
 
 	require.NoError(t, os.WriteFile(filepath.Join(p.Code, "train.py"), []byte("v2"), 0o600))
