@@ -36,24 +36,27 @@ const (
 )
 
 // january is the first month's flights with the columns that a model of them has.
-var january = sync.OnceValues(func() (*dataset.Table, error) {
+var january = sync.OnceValues(func() (*dataset.Table, error) { return flights(1) })
+
+// flights are the flights of the months from January to last, with the columns that a model of them has, its target last.
+func flights(last int) (*dataset.Table, error) {
 	m, err := spec.Load(filepath.Join(example, "model.yaml"))
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.Open(filepath.Join(example, "data", "flights-2013-01.csv.gz"))
+	var months []*dataset.Table
+	for month := 1; month <= last; month++ {
+		t, err := readMonth(m, month)
+		if err != nil {
+			return nil, err
+		}
+		months = append(months, t)
+	}
+	all, err := dataset.Concat(months...)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = f.Close() }()
-	t, _, report, err := dataset.Read(context.Background(), f, dataset.ReadOptions{Name: f.Name(), Contract: m.Data.Contract})
-	if err != nil {
-		return nil, err
-	}
-	if err := report.Error(); err != nil {
-		return nil, err
-	}
-	prepared, err := dataset.Prepare(t, m.Data, time.Date(2014, 1, 1, 0, 0, 0, 0, time.UTC))
+	prepared, err := dataset.Prepare(all, m.Data, time.Date(2014, 2, 1, 0, 0, 0, 0, time.UTC))
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +65,20 @@ var january = sync.OnceValues(func() (*dataset.Table, error) {
 		return nil, err
 	}
 	return prepared.Table.Project(append(names, m.Data.Target))
-})
+}
+
+func readMonth(m *spec.Model, month int) (*dataset.Table, error) {
+	f, err := os.Open(filepath.Join(example, "data", fmt.Sprintf("flights-2013-%02d.csv.gz", month)))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	t, _, report, err := dataset.Read(context.Background(), f, dataset.ReadOptions{Name: f.Name(), Contract: m.Data.Contract})
+	if err != nil {
+		return nil, err
+	}
+	return t, report.Error()
+}
 
 // treesModel is 100 trees of depth 6; another seed makes another artifact.
 func treesModel(tb testing.TB, seed uint64) map[string][]byte {

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pythonVariable names the Python that has the peers: pandas, polars, great_expectations, numpy, evidently. What it
-// lacks is left out of the comparison, and said.
+// pythonVariable names the Python that has the peers: pandas, polars, great_expectations, numpy, evidently, optuna,
+// xgboost, scikit-learn. What it lacks is left out of the comparison, and said.
 const pythonVariable = "LEANLOOP_BENCH_PYTHON"
 
 // peer is a Python process that does one piece of work at a time, so that both sides take turns within one run.

@@ -151,6 +151,18 @@ def optuna_search(function, space, seeds, trials):
     return time.perf_counter() - begin, version, found
 
 
+def xgboost_trees(**asked):
+    import train_trees
+
+    return train_trees.xgboost(**asked)
+
+
+def sklearn_trees(**asked):
+    import train_trees
+
+    return train_trees.sklearn(**asked)
+
+
 def main():
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer

@@ -2,7 +2,6 @@ package training
 
 import (
 	"math"
-	"slices"
 
 	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/inference"
@@ -11,6 +10,7 @@ import (
 const (
 	maxValueBins  = 255 // a bin is a byte, and missing values need one of their own
 	blockFeatures = 8   // features whose bins share a 64-bit word
+	everyByte     = 0x0101010101010101
 )
 
 // binFeature is how a feature's values become bins 0 to bins-1; bins itself is the bin of missing values.
@@ -63,24 +63,24 @@ const quantileSample = 1 << 18
 // are compared as float32, as a scorer does.
 func cutPoints(values []float64, maxBins int) []float32 {
 	stride := max(1, len(values)/quantileSample)
-	sorted := make([]float32, 0, len(values)/stride+1)
+	keys := make([]uint32, 0, len(values)/stride+1)
 	for i := 0; i < len(values); i += stride {
 		if v := float32(values[i]); v == v {
-			sorted = append(sorted, v)
+			keys = append(keys, keyOf(v))
 		}
 	}
-	slices.Sort(sorted)
+	sortKeys(keys, make([]uint32, len(keys)))
 	unique := 0
-	for i := range sorted {
-		if i == 0 || sorted[i] != sorted[i-1] {
+	for i := range keys {
+		if i == 0 || keys[i] != keys[i-1] {
 			unique++
 		}
 	}
 	var cuts []float32
-	inBin, left := 0, len(sorted)
-	for i := 1; i < len(sorted); i++ {
+	inBin, left := 0, len(keys)
+	for i := 1; i < len(keys); i++ {
 		inBin++
-		if sorted[i] == sorted[i-1] {
+		if keys[i] == keys[i-1] {
 			continue
 		}
 		if unique > maxBins && inBin*(maxBins-len(cuts)) < left {
@@ -89,7 +89,7 @@ func cutPoints(values []float64, maxBins int) []float32 {
 		if len(cuts) == maxBins-1 {
 			break
 		}
-		if cut := halfway(sorted[i-1], sorted[i]); !math.IsInf(float64(cut), 0) {
+		if cut := halfway(valueOf(keys[i-1]), valueOf(keys[i])); !math.IsInf(float64(cut), 0) {
 			cuts = append(cuts, cut)
 		}
 		left -= inBin
@@ -111,6 +111,14 @@ func fill(features []binFeature, sources []source, rows int, column func(source)
 	b := &binned{rows: rows, blocks: make([][]uint64, (len(features)+blockFeatures-1)/blockFeatures)}
 	for i := range b.blocks {
 		b.blocks[i] = make([]uint64, rows)
+	}
+	if rest := len(features) % blockFeatures; rest > 0 {
+		// Bytes that no feature has are counted too, which costs less than leaving them out: by turns in all bins, since
+		// rows that follow each other in one bin wait for each other.
+		last := b.blocks[len(b.blocks)-1]
+		for row := range last {
+			last[row] = uint64(uint8(row)) * everyByte &^ (1<<(rest*8) - 1)
+		}
 	}
 	for i := range features {
 		words, shift := b.blocks[i/blockFeatures], i%blockFeatures*8
@@ -141,26 +149,13 @@ func (f *binFeature) fill(c *dataset.Column, words []uint64, shift int) error {
 	if err != nil {
 		return err
 	}
+	table := newCutTable(f.cuts)
 	for row, v := range values {
 		bin := missing
 		if v == v {
-			bin = uint64(binOf(f.cuts, float32(v)))
+			bin = uint64(table.bin(float32(v)))
 		}
 		words[row] |= bin << shift
 	}
 	return nil
-}
-
-// binOf counts the cuts that are at most v.
-func binOf(cuts []float32, v float32) int {
-	low, high := 0, len(cuts)
-	for low < high {
-		mid := int(uint(low+high) >> 1)
-		if v < cuts[mid] {
-			high = mid
-		} else {
-			low = mid + 1
-		}
-	}
-	return low
 }

@@ -66,14 +66,13 @@ func newGrower(p treeParams, features []binFeature, data *binned) *grower {
 // grow makes a tree of the gradients at rows, which it reorders. used says which features may split.
 func (g *grower) grow(rows []int32, used []bool) *grownTree {
 	g.rows, g.used, g.tree, g.leaves = rows, used, &grownTree{}, g.leaves[:0]
-	var total sums
-	for _, row := range rows {
-		total.g += float64(g.gradients[row].g)
-		total.h += float64(g.gradients[row].h)
-	}
-	root := g.newNode(total)
 	h := g.take()
 	g.accumulate(h, rows)
+	var total sums // any feature's bins are all rows
+	for _, s := range h[0][0] {
+		total = total.plus(s)
+	}
+	root := g.newNode(total)
 	g.divide(root, 0, len(rows), 0, h)
 	return g.tree
 }
@@ -129,8 +128,8 @@ func (g *grower) accumulate(h histogram, rows []int32) {
 		threads = 1
 	}
 	parallel(len(h), threads, func(b int) {
-		if features := len(g.features) - b*blockFeatures; features < blockFeatures {
-			h[b].addSome(g.data.blocks[b], rows, g.gradients, features)
+		if len(g.features)-b*blockFeatures <= 4 {
+			h[b].addFour(g.data.blocks[b], rows, g.gradients)
 		} else {
 			h[b].add(g.data.blocks[b], rows, g.gradients)
 		}

@@ -17,7 +17,7 @@ type blockHistogram [blockFeatures][256]sums
 // histogram holds a node's sums: one block per block of the data.
 type histogram []blockHistogram
 
-// add accumulates rows into the histogram of a block that has eight features.
+// add accumulates rows into the histogram of a block.
 func (h *blockHistogram) add(words []uint64, rows []int32, gradients []gradient) {
 	for _, row := range rows {
 		w := words[row]
@@ -49,18 +49,23 @@ func (h *blockHistogram) add(words []uint64, rows []int32, gradients []gradient)
 	}
 }
 
-// addSome is add for a block that has fewer features.
-func (h *blockHistogram) addSome(words []uint64, rows []int32, gradients []gradient, features int) {
-	part := h[:features]
+// addFour is add where only the first four features are of interest.
+func (h *blockHistogram) addFour(words []uint64, rows []int32, gradients []gradient) {
 	for _, row := range rows {
-		w := words[row]
+		w := uint32(words[row])
 		g, hess := float64(gradients[row].g), float64(gradients[row].h)
-		for f := range part {
-			s := &part[f][uint8(w)]
-			s.g += g
-			s.h += hess
-			w >>= 8
-		}
+		s := &h[0][uint8(w)]
+		s.g += g
+		s.h += hess
+		s = &h[1][uint8(w>>8)]
+		s.g += g
+		s.h += hess
+		s = &h[2][uint8(w>>16)]
+		s.g += g
+		s.h += hess
+		s = &h[3][uint8(w>>24)]
+		s.g += g
+		s.h += hess
 	}
 }
 

@@ -95,16 +95,49 @@ func (sp *splitter) best(s split, feature int, f *binFeature, h *[256]sums, tota
 
 // bestCut tries each cut of a number: bins below it go left. The last one parts what is present from what is missing.
 func (sp *splitter) bestCut(c *candidate, f *binFeature, h *[256]sums, present, missing sums, base float64) (left bitset) {
-	var below sums
-	for cut := 1; cut < f.bins; cut++ {
-		below = below.plus(h[cut-1])
-		c.offerBoth(&sp.p, cut, below, present.minus(below), missing, base, 0)
+	if missing.h == 0 {
+		sp.bestPlainCut(c, f, h, present, base)
+	} else {
+		var below sums
+		for cut := 1; cut < f.bins; cut++ {
+			if s := h[cut-1]; s.h > 0 { // else the cut is the one before
+				below = below.plus(s)
+				c.offerBoth(&sp.p, cut, below, present.minus(below), missing, base, 0)
+			}
+		}
+		c.offer(&sp.p, f.bins, present, missing, false, base, 0)
 	}
-	c.offer(&sp.p, f.bins, present, missing, false, base, 0)
 	for bin := range c.at {
 		left.set(bin)
 	}
 	return left
+}
+
+// bestPlainCut is bestCut where no value is missing, with everything at hand: most of a search is spent here.
+func (sp *splitter) bestPlainCut(c *candidate, f *binFeature, h *[256]sums, present sums, base float64) {
+	lambda, least, found := sp.p.lambda, sp.p.minChildWeight, c.gain
+	at := 0
+	var below, left sums
+	for cut, s := range h[:f.bins-1] {
+		if s.h <= 0 {
+			continue // the cut is the one before
+		}
+		below = below.plus(s)
+		above := present.minus(below)
+		if above.h < least || above.h <= 0 {
+			break // and so are all that follow
+		}
+		if below.h < least {
+			continue
+		}
+		if gain := below.g*below.g/(below.h+lambda) + above.g*above.g/(above.h+lambda) - base; gain > found {
+			found, at, left = gain, cut+1, below
+		}
+	}
+	if at > 0 { // values that are missing later go where most rows go
+		right := present.minus(left)
+		*c = candidate{found, at, left.h > right.h, left, right}
+	}
 }
 
 // bestCategory tries each category alone against the rest when there are few, else the parts of the categories sorted
