@@ -50,9 +50,10 @@ func slackButtons(actions []Action) []slack.BlockElement {
 	for _, a := range actions {
 		button := slack.NewButtonBlockElement("leanloop_"+a.Kind, a.Value,
 			slack.NewTextBlockObject(slack.PlainTextType, cut(a.Text, maxButton), true, false))
-		if a.Kind == ActionApprove {
+		switch a.Kind {
+		case ActionApprove:
 			button = button.WithStyle(slack.StylePrimary)
-		} else {
+		case ActionReject:
 			button = button.WithStyle(slack.StyleDanger)
 		}
 		buttons = append(buttons, button)

@@ -40,12 +40,13 @@ type Link struct {
 const (
 	ActionApprove = "approve"
 	ActionReject  = "reject"
+	ActionDetails = "details"
 )
 
 // Action is a button. Value says where a click goes (workflow id, evidence digest), never who may decide or what is
 // true: the receiver asks the workflow.
 type Action struct {
-	Kind  string `json:"kind"`  // approve | reject
+	Kind  string `json:"kind"`  // approve | reject | details
 	Text  string `json:"text"`  // at most 75 characters
 	Value string `json:"value"` // at most 2,000 characters
 }
@@ -161,8 +162,8 @@ func (m Message) Validate() error {
 		return fmt.Errorf("notify: message %q has no title", m.Key)
 	}
 	for _, a := range m.Actions {
-		if a.Kind != ActionApprove && a.Kind != ActionReject {
-			return fmt.Errorf("notify: message %q: action %q is unknown: approve or reject", m.Key, a.Kind)
+		if a.Kind != ActionApprove && a.Kind != ActionReject && a.Kind != ActionDetails {
+			return fmt.Errorf("notify: message %q: action %q is unknown: approve, reject or details", m.Key, a.Kind)
 		}
 		if len(a.Value) > maxActionValue {
 			return fmt.Errorf("notify: message %q: value of action %s has %d bytes > %d", m.Key, a.Kind, len(a.Value), maxActionValue)
