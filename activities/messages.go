@@ -269,4 +269,5 @@ func (m *Messenger) wordApproval(msg *notify.Message, in MessageInput) {
 		fmt.Sprintf("starter reject %s --evidence %.12s --reason \"...\"", in.Model, e.Digest))
 	msg.Text = strings.Join(lines, "\n")
 	msg.Fields = []notify.Field{{Name: "rows", Value: fmt.Sprint(in.Result.Rows)}, {Name: "evidence", Value: fmt.Sprintf("%.12s", e.Digest)}}
+	msg.Actions = approvalActions(in)
 }

@@ -138,11 +138,18 @@ func TestAnAlertSaysWhereItsReportIsAndWhatToDo(t *testing.T) {
 	require.NotContains(t, box.sent[2].Text, "aws", "a key without its bucket can't be fetched by it")
 }
 
-func TestAnApprovalLinksToItsRunAndHasNoButtons(t *testing.T) {
+func TestAnApprovalLinksToItsRunAndAsksByButtons(t *testing.T) {
 	w, box := newWorld(t), &mailbox{}
 	must(t, w.messenger(box).Send, approvalMessage())
 	msg := box.sent[0]
-	require.Empty(t, msg.Actions, "nothing listens to clicks")
+	var kinds []string
+	for _, a := range msg.Actions {
+		kinds = append(kinds, a.Kind)
+		q, err := notify.ParseQuestion(a.Value)
+		require.NoError(t, err)
+		require.Equal(t, notify.Question{Lifecycle: "lifecycle/flights/7", Evidence: approvalMessage().Evidence.Digest, Version: 4}, q)
+	}
+	require.Equal(t, []string{notify.ActionApprove, notify.ActionReject, notify.ActionDetails}, kinds)
 	require.Equal(t, "http://temporal/lifecycle/flights/7", msg.Links[0].URL)
 }
 

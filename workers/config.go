@@ -27,33 +27,33 @@ const (
 	roleLifecycle = "lifecycle"
 	roleData      = "data"
 	roleTrain     = "train"
+	roleSlack     = "slack"
 )
 
 // config is everything a worker is told. Environment variables fill it, flags override.
 type config struct {
-	Roles        []string
-	Listen       string // health and S3 events
-	Bucket       string
-	Scratch      string
-	Temporal     temporalx.Connection
-	Influx       timeseries.InfluxConfig
-	SlackToken   string
-	SlackChannel string // for models whose spec names none
-	UIURL        string
-	ID           string // in heartbeats, towards Temporal and in metrics: stable, and no other worker's
-	TrainSlots   int
-	GPUs         string // which of the machine's: gpu.ParseSelection
-	Labels       []string
-	OnlyLabels   bool
-	Slots        string // folder of the locks of slots; "": the machine's, for GPUs alone
-	DataSlots    int
-	Sweep        time.Duration
-	Stop         time.Duration
-	TrainGrace   time.Duration
-	RemoteHosts  []string // servers that may score versions of format remote
-	LogLevel     slog.Level
-	ONNX         hosts.Config // what runs ONNX models: for the trial of a trained one, and evaluation
-	onnxErr      error        // a variable of it that can't be read
+	Roles       []string
+	Listen      string // health and S3 events
+	Bucket      string
+	Scratch     string
+	Temporal    temporalx.Connection
+	Influx      timeseries.InfluxConfig
+	Slack       slackConfig
+	UIURL       string
+	ID          string // in heartbeats, towards Temporal and in metrics: stable, and no other worker's
+	TrainSlots  int
+	GPUs        string // which of the machine's: gpu.ParseSelection
+	Labels      []string
+	OnlyLabels  bool
+	Slots       string // folder of the locks of slots; "": the machine's, for GPUs alone
+	DataSlots   int
+	Sweep       time.Duration
+	Stop        time.Duration
+	TrainGrace  time.Duration
+	RemoteHosts []string // servers that may score versions of format remote
+	LogLevel    slog.Level
+	ONNX        hosts.Config // what runs ONNX models: for the trial of a trained one, and evaluation
+	onnxErr     error        // a variable of it that can't be read
 
 	Environments     string     // folder of what train.setup makes; "": one of this user in Scratch
 	EnvironmentBytes spec.Bytes // that it may grow to
@@ -62,13 +62,19 @@ type config struct {
 func configFromEnv(env func(string) string) *config {
 	servers := strings.FieldsFunc(env("LEANLOOP_REMOTE_HOSTS"), func(r rune) bool { return r == ',' || r == ' ' })
 	onnx, onnxErr := hosts.ConfigFrom(env)
+	roles := []string{roleLifecycle, roleData, roleTrain}
+	if env("SLACK_APP_TOKEN")+env("SLACK_SIGNING_SECRET") != "" {
+		roles = append(roles, roleSlack)
+	}
 	return &config{
 		ONNX: onnx, onnxErr: onnxErr,
 		RemoteHosts: servers,
-		Roles:       []string{roleLifecycle, roleData, roleTrain}, Listen: either(env("LEANLOOP_LISTEN"), "127.0.0.1:7400"),
+		Roles:       roles, Listen: either(env("LEANLOOP_LISTEN"), "127.0.0.1:7400"),
 		Bucket: either(env("LEANLOOP_BUCKET"), "leanloop"), Scratch: env("LEANLOOP_SCRATCH"),
-		Influx:     timeseries.InfluxConfig{URL: env("INFLUX_URL"), Token: env("INFLUX_TOKEN"), Org: env("INFLUX_ORG"), Bucket: either(env("INFLUX_BUCKET"), timeseries.DefaultInfluxBucket)},
-		SlackToken: env("SLACK_BOT_TOKEN"), SlackChannel: either(env("SLACK_CHANNEL"), "#leanloop"), UIURL: env("LEANLOOP_TEMPORAL_UI"),
+		Influx: timeseries.InfluxConfig{URL: env("INFLUX_URL"), Token: env("INFLUX_TOKEN"), Org: env("INFLUX_ORG"), Bucket: either(env("INFLUX_BUCKET"), timeseries.DefaultInfluxBucket)},
+		Slack: slackConfig{Token: env("SLACK_BOT_TOKEN"), Channel: either(env("SLACK_CHANNEL"), "#leanloop"), App: env("SLACK_APP_TOKEN"),
+			Secret: env("SLACK_SIGNING_SECRET"), Team: env("SLACK_TEAM_ID"), API: env("SLACK_API_URL")},
+		UIURL:        env("LEANLOOP_TEMPORAL_UI"),
 		Environments: env("LEANLOOP_ENVIRONMENTS"), EnvironmentBytes: setup.DefaultMaxBytes,
 		ID: env("LEANLOOP_WORKER_ID"), GPUs: either(env("LEANLOOP_GPUS"), "auto"), Labels: words(env("LEANLOOP_LABELS")), Slots: env("LEANLOOP_SLOTS"),
 		TrainSlots: 1, DataSlots: max(2, runtime.NumCPU()), Sweep: 30 * time.Second, Stop: 10 * time.Second, TrainGrace: 10 * time.Second,
@@ -76,8 +82,9 @@ func configFromEnv(env func(string) string) *config {
 }
 
 func (c *config) flags(f *pflag.FlagSet) {
-	f.StringSliceVar(&c.Roles, "roles", c.Roles, "what this worker does: lifecycle, data, train")
-	f.StringVar(&c.Listen, "listen", c.Listen, "address of health and of S3 events, POST /events/s3 (LEANLOOP_LISTEN)")
+	f.StringSliceVar(&c.Roles, "roles", c.Roles, "what this worker does: lifecycle, data, train, slack; default: all, slack only with SLACK_APP_TOKEN or SLACK_SIGNING_SECRET")
+	f.BoolVar(&c.Slack.Buttons, "slack-buttons", c.Slack.Buttons, "ask in Slack with buttons: another worker has the role slack; with its token or secret here too they are there anyway")
+	f.StringVar(&c.Listen, "listen", c.Listen, "address of health, of S3 events, POST /events/s3, and in role slack with a signing secret of POST "+slackPath+" (LEANLOOP_LISTEN)")
 	f.StringVar(&c.Bucket, "bucket", c.Bucket, "the bucket of everything that lasts (LEANLOOP_BUCKET)")
 	f.StringVar(&c.Scratch, "scratch", c.Scratch, "folder for temporary files; default: the system's (LEANLOOP_SCRATCH)")
 	f.StringVar(&c.Temporal.Address, "temporal", "", "Temporal's host:port, over TEMPORAL_ADDRESS and the profile")
@@ -108,11 +115,16 @@ func (c *config) validate() error {
 		return c.onnxErr
 	}
 	if len(c.Roles) == 0 {
-		return fmt.Errorf("--roles is empty: want some of lifecycle, data, train")
+		return fmt.Errorf("--roles is empty: want some of lifecycle, data, train, slack")
 	}
 	for _, r := range c.Roles {
-		if !slices.Contains([]string{roleLifecycle, roleData, roleTrain}, r) {
-			return fmt.Errorf("--roles: %q is unknown: want some of lifecycle, data, train", r)
+		if !slices.Contains([]string{roleLifecycle, roleData, roleTrain, roleSlack}, r) {
+			return fmt.Errorf("--roles: %q is unknown: want some of lifecycle, data, train, slack", r)
+		}
+	}
+	if c.has(roleSlack) {
+		if err := c.Slack.listens(); err != nil {
+			return err
 		}
 	}
 	if c.DataSlots < 1 {

@@ -54,8 +54,8 @@ func TestTheEnvironmentFillsInAndFlagsOverride(t *testing.T) {
 	require.Equal(t, "token", c.Influx.Token)
 	require.Equal(t, "org", c.Influx.Org)
 	require.Equal(t, "metrics", c.Influx.Bucket)
-	require.Equal(t, "xoxb", c.SlackToken)
-	require.Equal(t, "#ml", c.SlackChannel)
+	require.Equal(t, "xoxb", c.Slack.Token)
+	require.Equal(t, "#ml", c.Slack.Channel)
 	require.Equal(t, "gpu-1", c.ID)
 	require.Equal(t, "2", c.GPUs)
 	require.Equal(t, []string{"spot", "eu+a100"}, c.Labels)
@@ -83,8 +83,9 @@ func TestWhatCantWorkIsRefusedByName(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"--roles", "lifecycle,cook"}, `--roles: "cook" is unknown: want some of lifecycle, data, train`},
+		{[]string{"--roles", "lifecycle,cook"}, `--roles: "cook" is unknown: want some of lifecycle, data, train, slack`},
 		{[]string{"--roles", ""}, "--roles is empty"},
+		{[]string{"--roles", "slack"}, "role slack: SLACK_BOT_TOKEN is empty"},
 		{[]string{"--train-slots", "-1"}, "--train-slots: -1 < 0"},
 		{[]string{"--gpus", "all"}, `--gpus: GPUs "all": want auto, none, a count`},
 		{[]string{"--labels", "Spot"}, `--labels: label set "Spot": "Spot" isn't a label`},
@@ -97,6 +98,21 @@ func TestWhatCantWorkIsRefusedByName(t *testing.T) {
 	} {
 		require.ErrorContains(t, parse(t, nil, c.args...).validate(), c.says)
 	}
+}
+
+func TestTheRoleSlackNeedsAWayIn(t *testing.T) {
+	env := map[string]string{"SLACK_BOT_TOKEN": "xoxb"}
+	require.ErrorContains(t, parse(t, env, "--roles", "slack").validate(), "want SLACK_APP_TOKEN (Socket Mode) or SLACK_SIGNING_SECRET (HTTP)")
+	require.False(t, parse(t, env).Slack.asks(), "nobody takes clicks")
+	require.True(t, parse(t, env, "--slack-buttons").Slack.asks(), "another worker does")
+	env["SLACK_SIGNING_SECRET"] = "secret"
+	require.ErrorContains(t, parse(t, env, "--roles", "slack").validate(), "SLACK_TEAM_ID is empty")
+	env["SLACK_TEAM_ID"] = "T1"
+	require.NoError(t, parse(t, env, "--roles", "slack").validate())
+	c := parse(t, env)
+	require.True(t, c.Slack.asks())
+	require.True(t, c.has(roleSlack), "a way in is what the role is for")
+	require.False(t, parse(t, env, "--roles", "train").has(roleSlack))
 }
 
 func TestLinksAreToTheWorkflowInItsNamespace(t *testing.T) {

@@ -1,7 +1,7 @@
 // Command worker hosts leanloop's workflows and activities. Its roles choose the task queues: lifecycle (workflows and
-// light activities, and it looks for landed files), data (reads whole data sets) and train.
+// light activities, and it looks for landed files), data (reads whole data sets) and train; slack listens for decisions.
 //
-//	worker [--roles lifecycle,data,train] [--listen 127.0.0.1:7400]
+//	worker [--roles lifecycle,data,train,slack] [--listen 127.0.0.1:7400]
 //	worker health            exit 0 if the worker at --listen is ready
 package main
 

@@ -86,7 +86,7 @@ func TestHealthIsReadiness(t *testing.T) {
 	address, err := local.FreeAddress()
 	require.NoError(t, err)
 	var ready atomic.Bool
-	s, err := listen(address, &ready, nil, silent)
+	s, err := listen(address, &ready, nil, nil, silent)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
 	require.ErrorContains(t, askHealth(t.Context(), address), "503")
@@ -98,7 +98,7 @@ func TestHealthIsReadiness(t *testing.T) {
 	require.NoError(t, res.Body.Close())
 	require.Equal(t, http.StatusNotFound, res.StatusCode, "a worker that looks for no files takes no events")
 
-	_, err = listen(address, &ready, nil, silent)
+	_, err = listen(address, &ready, nil, nil, silent)
 	require.ErrorContains(t, err, "listen for health and events")
 }
 
@@ -107,7 +107,7 @@ func TestEventsAreTakenByTheRoleThatLooksForFiles(t *testing.T) {
 	require.NoError(t, err)
 	store := objectstore.NewMemory()
 	sweeper := intake.New(store, objectstore.NewMemoryBuckets(), nil, intake.Config{}, silent)
-	s, err := listen(address, &atomic.Bool{}, sweeper, silent)
+	s, err := listen(address, &atomic.Bool{}, sweeper, nil, silent)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, s.Close()) }()
 	res, err := http.Post("http://"+address+"/events/s3", "application/json", strings.NewReader("{}"))

@@ -22,6 +22,7 @@ import (
 	"github.com/leanloop/leanloop/internal/inference/remote"
 	"github.com/leanloop/leanloop/internal/intake"
 	"github.com/leanloop/leanloop/internal/notify"
+	"github.com/leanloop/leanloop/internal/notify/slack"
 	"github.com/leanloop/leanloop/internal/objectstore"
 	"github.com/leanloop/leanloop/internal/onnx/hosts"
 	"github.com/leanloop/leanloop/internal/temporalx"
@@ -72,8 +73,14 @@ func run(ctx context.Context, c *config, log *slog.Logger) error {
 	if c.has(roleLifecycle) {
 		sweeper = intake.New(store, s3, sender(temporal), intake.Config{Every: c.Sweep}, log)
 	}
+	var app *slack.App
+	if c.has(roleSlack) {
+		if app, err = newSlackApp(c.Slack, store, temporal, log); err != nil {
+			return err
+		}
+	}
 	ready := &atomic.Bool{}
-	server, err := listen(c.Listen, ready, sweeper, log)
+	server, err := listen(c.Listen, ready, sweeper, app, log)
 	if err != nil {
 		return err
 	}
@@ -91,6 +98,9 @@ func run(ctx context.Context, c *config, log *slog.Logger) error {
 	}
 	beating, quiet := context.WithCancel(ctx)
 	defer quiet()
+	if app != nil {
+		stopping.Go(func() { app.Run(beating) })
+	}
 	stopping.Go(func() { a.beat(beating, c, store, queues, log) })
 	ready.Store(true)
 	log.Info("worker ready", "id", c.ID, "roles", c.Roles, "listen", c.Listen, "bucket", c.Bucket)
@@ -199,10 +209,10 @@ func buildOf(info *debug.BuildInfo, ok bool) string {
 }
 
 func newNotifier(c *config, log *slog.Logger) (notify.Notifier, error) {
-	if c.SlackToken == "" {
+	if c.Slack.Token == "" {
 		return notify.NewLog(log), nil
 	}
-	slack, err := notify.NewSlack(notify.SlackConfig{Token: c.SlackToken, Channel: c.SlackChannel})
+	slack, err := notify.NewSlack(notify.SlackConfig{Token: c.Slack.Token, Channel: c.Slack.Channel, APIURL: c.Slack.API, Mute: !c.Slack.asks()})
 	if err != nil {
 		return nil, err
 	}
@@ -271,8 +281,8 @@ func sender(temporal client.Client) intake.Sender {
 	}
 }
 
-// listen serves health and S3 events.
-func listen(address string, ready *atomic.Bool, sweeper *intake.Sweeper, log *slog.Logger) (*http.Server, error) {
+// listen serves health, S3 events, and what Slack sends by HTTP.
+func listen(address string, ready *atomic.Bool, sweeper *intake.Sweeper, app *slack.App, log *slog.Logger) (*http.Server, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		if !ready.Load() {
@@ -283,6 +293,9 @@ func listen(address string, ready *atomic.Bool, sweeper *intake.Sweeper, log *sl
 	})
 	if sweeper != nil {
 		mux.Handle("/events/s3", intake.Handler(sweeper, log))
+	}
+	if app != nil {
+		mux.Handle(slackPath, app)
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {

@@ -15,6 +15,7 @@ type SlackConfig struct {
 	Token   string       // of the bot: xoxb-... ; needs chat:write
 	Channel string       // where a message goes that names no channel: "#team" or C012AB
 	APIURL  string       // "": Slack's own
+	Mute    bool         // nobody takes clicks: leave the buttons out
 	Client  *http.Client // nil: a client of its own, without time-out; contexts bound the calls
 }
 
@@ -26,6 +27,7 @@ type Slack struct {
 	api     *slack.Client
 	channel string
 	token   string
+	mute    bool
 }
 
 // NewSlack checks the configuration; it doesn't call Slack.
@@ -44,7 +46,7 @@ func NewSlack(c SlackConfig) (*Slack, error) {
 	if c.APIURL != "" {
 		options = append(options, slack.OptionAPIURL(strings.TrimSuffix(c.APIURL, "/")+"/"))
 	}
-	return &Slack{api: slack.New(c.Token, options...), channel: c.Channel, token: c.Token}, nil
+	return &Slack{api: slack.New(c.Token, options...), channel: c.Channel, token: c.Token, mute: c.Mute}, nil
 }
 
 // Notify posts m to its channel, or to the default one.
@@ -78,6 +80,9 @@ func (s *Slack) Update(ctx context.Context, ref Ref, m Message) error {
 }
 
 func (s *Slack) options(m Message) []slack.MsgOption {
+	if s.mute {
+		m.Actions = nil
+	}
 	return []slack.MsgOption{
 		slack.MsgOptionText(slackText(m), false),
 		slack.MsgOptionBlocks(slackBlocks(m)...),

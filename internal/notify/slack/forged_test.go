@@ -201,6 +201,7 @@ func TestForgedRequestsDecideNothing(t *testing.T) {
 			require.Equal(t, c.status, post(w.app, c.forge(slacktest.Signed("http://app/", payload, time.Now()), payload)))
 		})
 	}
+	w.until("the one that was asked for", func() bool { _, done := w.inbox(); return done == 1 })
 	w.stop() // what was begun has ended
 	require.True(t, w.run.outcome().IsOpen(), "%+v", w.run.outcome())
 	require.Empty(t, w.run.outcome().Refused, "the run wasn't even asked")
