@@ -96,6 +96,8 @@ type Trainer struct {
 	Courses TrialCourses
 	// CheckpointEvery is the time between two looks at a command's checkpoints; 0: 1 s.
 	CheckpointEvery time.Duration
+	// LogEvery is how long a line of a command's log waits until it is stored; 0: 2 s, and up to 30 s in long attempts.
+	LogEvery time.Duration
 	// Slots gives an attempt what its worker has reserved for a task of that queue; nil where nothing is free. Without it
 	// attempts are as many as come, and none has a GPU.
 	Slots func(queue string) *slots.Lease

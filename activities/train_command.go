@@ -112,23 +112,30 @@ func (t *Trainer) run(ctx context.Context, a *trainAttempt) (*training.Output, e
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.Create(filepath.Join(a.dir, "log.txt"))
+	log, err := os.Create(filepath.Join(a.dir, logFile))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
+	live, enough := context.WithCancel(ctx)
+	var uploading sync.WaitGroup
+	uploading.Go(func() {
+		(&liveLog{store: t.Lake.Store, prefix: a.prefix, path: log.Name(), every: t.LogEvery}).run(live)
+	})
 	out, runErr := t.prepared(ctx, a, training.CommandSpec{
 		Supervisor: t.Supervisor, Scratch: a.dir, Argv: a.spec.Train.Command, CodeDir: code, Env: env, WorkDir: filepath.Join(a.dir, "work"),
 		Params: a.spec.Train.Params, Timeout: a.limit, Grace: t.Grace, CPUs: a.spec.Train.Resources.CPUs,
 		GPUs: gpu.IDs(a.lease.Devices), Locks: a.lease.Locks, Memory: int64(a.spec.Train.Resources.Memory), LogTo: log, Loader: t.Lake.Loader,
 		Predict: predictCommand(a.spec),
 	})
+	enough()
+	uploading.Wait()
 	for _, note := range a.notes() {
 		_, _ = fmt.Fprintln(log, "leanloop:", note)
 	}
 	keep, cancel := lastWords(ctx)
 	defer cancel()
-	if err := upload(keep, t.Lake.Store, a.prefix+"log.txt", log.Name()); err != nil && runErr == nil {
+	if err := upload(keep, t.Lake.Store, a.prefix+logFile, log.Name()); err != nil && runErr == nil {
 		return nil, err
 	}
 	return out, runErr
