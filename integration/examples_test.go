@@ -207,6 +207,13 @@ print(json.dumps(list(model.predict(pandas.read_csv(sys.argv[3])))))`
 	m.verified(t)
 }
 
+func TestATrainerInGoIsBuiltOnTheWorkerAndServedAsItSays(t *testing.T) {
+	const folder = "go-regression"
+	m := newExample(t, shared(t), folder, "", nil)
+	m.promotesItsData(t, folder)
+	m.servesWhatTheScriptSays(t)
+}
+
 // A worker is killed while it trains. Beside it another trains the same undisturbed.
 func TestAPyTorchTrainingGoesOnFromItsCheckpointAndIsPredictedByItsProgram(t *testing.T) {
 	const folder = "pytorch"

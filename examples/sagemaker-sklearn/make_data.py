@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes data/flights.csv.gz: every tenth flight of January to March 2013, by a hash of its key, and the columns that
-this example needs.
+this example and ../go-regression need.
 
     python3 make_data.py
 
@@ -15,8 +15,8 @@ import zlib
 
 HERE = pathlib.Path(__file__).parent
 COLUMNS = [
-    "flight_key", "scheduled_departure", "hour", "temp", "wind_speed", "pressure", "scheduled_minutes", "dep_delay",
-    "air_time",
+    "flight_key", "scheduled_departure", "hour", "origin", "dest", "carrier", "temp", "wind_speed", "pressure",
+    "scheduled_minutes", "dep_delay", "air_time",
 ]
 
 
