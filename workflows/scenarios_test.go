@@ -253,7 +253,52 @@ func scenarios() []scenario {
 				r.write(r.lifecycle(1), "", "left-over.lifecycle")
 			},
 		},
-		modelScenario(), adoptedScenario(), monitorScenario(), blindScenario(),
+		drivenScenario(), importedScenario(), modelScenario(), adoptedScenario(), monitorScenario(), blindScenario(),
+	}
+}
+
+// drivenScenario is a canary of a target that refuses once to confirm, and the check of that target.
+func drivenScenario() scenario {
+	return scenario{
+		name: "driven", outcome: activities.Promoted, files: []string{"driven.canary", "driven.lifecycle", "driven.target"},
+		given: func(r *recorder) {
+			settings := brief()
+			settings.VerbTimeout = time.Second
+			r.world.settings.answers(settings)
+			r.world.confirm.do = func(in activities.ConfirmInput) (activities.ConfirmOutput, error) {
+				if len(r.world.confirm.calls()) == 2 {
+					return away(in), nil
+				}
+				return activities.ConfirmOutput{Confirmed: true, Target: &activities.TargetView{Driven: true}}, nil
+			}
+		},
+		drive: func(r *recorder) {
+			r.lands()
+			r.approves(1)
+			r.exposes()
+			r.write(r.canary(), "", "driven.canary")
+			r.write(r.lifecycle(1), "", "driven.lifecycle")
+			id := workflows.TargetID(r.model, false)
+			r.start(id, workflows.TargetCheck, activities.TargetCheckInput{Model: r.model})
+			r.write(id, "", "driven.target")
+		},
+	}
+}
+
+// importedScenario is a run in which a model that was trained elsewhere takes the place of training.
+func importedScenario() scenario {
+	return scenario{
+		name: "imported", outcome: activities.Promoted, files: []string{"imported.lifecycle"},
+		drive: func(r *recorder) {
+			in := theRun()
+			in.Model = r.model
+			imported(&in)
+			r.entity(0)
+			r.start(r.lifecycle(in.Number), workflows.Lifecycle, in)
+			r.waits(r.lifecycle(in.Number), 1)
+			r.must("approve", r.update(r.lifecycle(in.Number), workflows.UpdateDecide, decision(approval.Approve, ana, 1)))
+			r.write(r.lifecycle(in.Number), "", "imported.lifecycle")
+		},
 	}
 }
 
