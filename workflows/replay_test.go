@@ -98,6 +98,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 		}
 		for _, name := range []string{
 			workflows.TypeModel, workflows.TypeLifecycle, workflows.TypeCanary, workflows.TypeSearch, workflows.TypeDrift, workflows.TypeQuality, workflows.TypeRetrainCheck,
+			workflows.TypeTargetCheck,
 		} {
 			if !types[name] {
 				t.Errorf("no history of %s", name)
@@ -158,6 +159,7 @@ func registerSlow(r worker.WorkflowRegistry) {
 	register(workflows.TypeSearch, slow(workflows.Search))
 	register(workflows.TypeDrift, slow(workflows.Drift))
 	register(workflows.TypeQuality, slow(workflows.Quality))
+	register(workflows.TypeTargetCheck, slow(workflows.TargetCheck))
 	register(workflows.TypeRetrainCheck, func(ctx workflow.Context, in activities.MonitorInput) error {
 		_ = workflow.Sleep(ctx, time.Second)
 		return workflows.RetrainCheck(ctx, in)

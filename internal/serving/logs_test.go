@@ -293,3 +293,27 @@ func TestConfigNamesWhatCannotWork(t *testing.T) {
 	_, err := serving.New(cfg, serving.Ports{})
 	require.ErrorContains(t, err, "no object store")
 }
+
+// A large part on a slow line takes longer than a look at a ledger may.
+func TestAPartThatTakesItsTimeIsSent(t *testing.T) {
+	slow := func(c *serving.Config) {
+		fastPace(c)
+		c.LogFlush, c.ReadTimeout = 5*time.Millisecond, 100*time.Millisecond
+	}
+	w := loggedWorld(t, "1.0", slow)
+	id := w.ask()
+	w.mu.Lock()
+	w.hang = func(op, key string) bool {
+		if op == "create" && strings.HasPrefix(key, "predictions/") {
+			time.Sleep(150 * time.Millisecond) // the line
+		}
+		return false
+	}
+	w.mu.Unlock()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.server.Run(ctx) }()
+	require.Eventually(t, func() bool { w.clock.advance(time.Second); return w.loggedIDs()[id] == 1 }, 5*time.Second, 5*time.Millisecond)
+	cancel()
+	require.NoError(t, <-done)
+}

@@ -62,6 +62,9 @@ type sealedPart struct {
 	packed []byte   // as sent
 }
 
+// partWithin is how long the store may take for one part.
+const partWithin = time.Minute
+
 func newPredictionLog(s *Server) *predictionLog {
 	l := &predictionLog{
 		server: s, dir: s.disk.rows(), full: make(chan struct{}, 1), due: make(chan struct{}, 1), open: map[partKey]*openPart{},
@@ -247,7 +250,11 @@ func (l *predictionLog) send(ctx context.Context) error {
 		}
 		p := l.sealed[0]
 		l.mu.Unlock()
-		if err := l.store(ctx, p); err != nil {
+		// Each part has its own time: after an outage there may be a gigabyte of them, and a slow line is slow for each.
+		storing, cancel := context.WithTimeout(ctx, partWithin)
+		err := l.store(storing, p)
+		cancel()
+		if err != nil {
 			return err
 		}
 		l.mu.Lock()
@@ -336,9 +343,7 @@ func (l *predictionLog) run(ctx context.Context) {
 			return
 		case <-l.due:
 		}
-		sending, cancel := context.WithTimeout(ctx, l.server.cfg.ReadTimeout)
-		err := l.send(sending)
-		cancel()
+		err := l.send(ctx)
 		if ctx.Err() != nil {
 			return
 		}
