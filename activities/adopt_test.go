@@ -2,6 +2,9 @@ package activities
 
 import (
 	"bytes"
+	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +14,9 @@ import (
 	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/evaluation"
 	"github.com/leanloop/leanloop/internal/inference"
+	"github.com/leanloop/leanloop/internal/onnx"
+	"github.com/leanloop/leanloop/internal/onnx/hosts"
+	"github.com/leanloop/leanloop/internal/onnx/onnxtest"
 )
 
 // elsewhere is a model of the flights that was made by hand: late where the delay is over 5.
@@ -191,4 +197,61 @@ func TestNoRowMayJudgeAVersionOfUnknownRows(t *testing.T) {
 	require.True(t, back.Unknown())
 	require.False(t, dataset.NewKeySet("id", []uint64{0}).Unknown())
 	require.Empty(t, dataset.JudgeRows(&dataset.Prepared{Scheme: "id", Keys: []uint64{1, 2}}, []int{0, 1}, back))
+}
+
+// An ONNX model is judged, by ONNX Runtime, as the same model is that Go scores.
+func TestAnONNXModelIsJudgedAsTheSameModelOfAnotherFormat(t *testing.T) {
+	model, err := os.ReadFile(filepath.Join("..", "internal", "inference", "testdata", "onnx", "sigmoid.onnx"))
+	require.NoError(t, err)
+	signature := func(format string) []byte {
+		return []byte(`{"version":1,"format":"` + format + `","task":"binary","output":"late","classes":["0","1"],` +
+			`"inputs":[{"name":"delay","kind":"number"},{"name":"carrier","kind":"category","categories":["AA","DL","UA"]}]}`)
+	}
+	runtime := &held{Runtime: hosts.New(onnxtest.Config(t))}
+	judge := func(files map[string][]byte) EvaluateSummary {
+		w := newWorld(t)
+		w.lake.Loader = &inference.Loader{ONNX: runtime}
+		w.accept("2013-01.csv", flights(january, 400, 1))
+		in, s := w.imports(files, time.Time{})
+		out := must(t, (&Evaluator{Lake: w.lake}).Evaluate, w.evaluateInput(s, w.adopt(in))).Summary
+		require.Equal(t, s.Test, out.ScoredRows)
+		return out
+	}
+	got := judge(map[string][]byte{inference.SignatureFile: signature("onnx"), inference.ONNXFile: model})
+	want := judge(map[string][]byte{
+		inference.SignatureFile: signature("leanloop-linear"),
+		inference.ModelFile: []byte(`{"format":"leanloop-linear","version":1,"link":"sigmoid","intercept":[0.5],"features":[{"name":"delay","kind":"number","weights":[1]},` +
+			`{"name":"carrier","kind":"category","categories":["AA","DL","UA"],"category_weights":[[0],[2],[4]]}]}`),
+	})
+	for _, metric := range []string{"accuracy", "f1", "roc_auc", "log_loss"} {
+		require.Contains(t, want.Metrics, metric)
+		require.InDelta(t, want.Metrics[metric], got.Metrics[metric], 1e-5, metric)
+	}
+	require.Positive(t, runtime.opened)
+	require.Equal(t, runtime.opened, runtime.closed, "no host is left when an activity has ended")
+}
+
+// held counts the models that are open.
+type held struct {
+	onnx.Runtime
+	opened, closed int
+}
+
+func (h *held) Open(ctx context.Context, call onnx.Call, model []byte) (onnx.Session, error) {
+	s, err := h.Runtime.Open(ctx, call, model)
+	if err != nil {
+		return nil, err
+	}
+	h.opened++
+	return heldSession{s, h}, nil
+}
+
+type heldSession struct {
+	onnx.Session
+	by *held
+}
+
+func (s heldSession) Close() error {
+	s.by.closed++
+	return s.Session.Close()
 }
