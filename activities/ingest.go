@@ -232,6 +232,7 @@ func missingRoles(columns []spec.ColumnRule, m *spec.Model) []dataset.Failure {
 	}
 	roles := []struct{ field, column string }{
 		{"data.id", m.Data.ID}, {"data.time", m.Data.Time}, {"data.target", m.Data.Target}, {"data.group", m.Data.Group},
+		{"data.weight", m.Data.Weight},
 	}
 	for _, name := range slices.Concat(m.Data.Features.Include, m.Data.Features.Exclude) {
 		roles = append(roles, struct{ field, column string }{"data.features", name})

@@ -137,10 +137,11 @@ func TestABrokenContractNamesColumnAndRow(t *testing.T) {
 }
 
 func TestTheFirstFileHasEveryColumnThatTheSpecNames(t *testing.T) {
-	w := newWorld(t, "train: {builtin: linear}", "train: {builtin: linear}", "  target: late\n", "  target: late\n  features: {exclude: [gate]}\n")
+	w := newWorld(t, "train: {builtin: linear}", "train: {builtin: linear}", "  target: late\n", "  target: late\n  weight: size\n  features: {exclude: [gate]}\n")
 	_, out := w.ingest(w.land("2013-01.csv", strings.Replace(flights(january, 60, 1), ",late\n", ",delayed\n", 1)))
 	require.False(t, out.Accepted)
 	require.Contains(t, out.Reason, "a column late, since data.target names it")
+	require.Contains(t, out.Reason, "a column size, since data.weight names it")
 	require.Contains(t, out.Reason, "a column gate, since data.features names it")
 	require.Nil(t, w.index().Contract, "a refused file pins nothing")
 }

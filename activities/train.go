@@ -208,16 +208,19 @@ func withParams(m *spec.Model, chosen map[string]any) *spec.Model {
 	return &copied
 }
 
-// trainingInput is the rows that a trainer may see: features and target of the training and validation parts.
+// trainingInput is the rows that a trainer may see: features, target and weight of the training and validation parts.
 func trainingInput(m *spec.Model, rows *snapshotRows) (training.Input, error) {
 	columns := append(slices.Clone(rows.Features), m.Data.Target)
+	if m.Data.Weight != "" {
+		columns = append(columns, m.Data.Weight)
+	}
 	visible, err := rows.Prepared.Table.Project(columns)
 	if err != nil {
 		return training.Input{}, err
 	}
 	return training.Input{
 		Train: visible.Select(rows.Parts.Train), Validation: visible.Select(rows.Parts.Validation), Features: rows.Features,
-		Target: m.Data.Target, Positive: m.Data.Positive, Task: m.Task, Params: m.Train.Params, Seed: m.Split.Seed,
+		Target: m.Data.Target, Positive: m.Data.Positive, Weight: m.Data.Weight, Task: m.Task, Params: m.Train.Params, Seed: m.Split.Seed,
 		Threads: m.Train.Resources.CPUs,
 	}, nil
 }

@@ -192,7 +192,7 @@ func FeatureColumns(t *Table, d spec.Data) ([]string, error) {
 	for i := range t.Columns {
 		c := &t.Columns[i]
 		if len(d.Features.Include) == 0 {
-			other := c.Name == d.ID || c.Name == d.Time || c.Name == d.Target || c.Name == d.Group || c.Kind == Text
+			other := c.Name == d.ID || c.Name == d.Time || c.Name == d.Target || c.Name == d.Group || c.Name == d.Weight || c.Kind == Text
 			if !other && !slices.Contains(d.Features.Exclude, c.Name) {
 				names = append(names, c.Name)
 			}

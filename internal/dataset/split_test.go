@@ -273,21 +273,21 @@ func TestPrepareRefuses(t *testing.T) {
 }
 
 func TestFeatureColumns(t *testing.T) {
-	table := mustRead(t, "id,at,g,x,y,target\na,2013-01-01,1,1,1,1\n")
+	table := mustRead(t, "id,at,g,w,x,y,target\na,2013-01-01,1,1,1,1,1\n")
 	table.Columns = append(table.Columns, Column{Name: "note", Kind: Text, Codes: []int32{-1}})
-	base := spec.Data{ID: "id", Time: "at", Target: "target", Group: "g"}
+	base := spec.Data{ID: "id", Time: "at", Target: "target", Group: "g", Weight: "w"}
 	tests := map[string]struct {
 		features spec.Features
 		want     []string
 		problem  string
 	}{
-		"all but id, time, target, group and text": {spec.Features{}, []string{"x", "y"}, ""},
-		"less the excluded":                        {spec.Features{Exclude: []string{"x"}}, []string{"y"}, ""},
-		"exactly the included, in table order":     {spec.Features{Include: []string{"y", "g"}}, []string{"g", "y"}, ""},
-		"an unknown name":                          {spec.Features{Exclude: []string{"z"}}, nil, "one of id, at, g, x, y, target, note"},
-		"the target":                               {spec.Features{Include: []string{"target"}}, nil, "the target in data.features.include"},
-		"text":                                     {spec.Features{Include: []string{"note"}}, nil, "a category"},
-		"nothing left":                             {spec.Features{Exclude: []string{"x", "y"}}, nil, "no feature among"},
+		"all but id, time, target, group, weight and text": {spec.Features{}, []string{"x", "y"}, ""},
+		"less the excluded":                    {spec.Features{Exclude: []string{"x"}}, []string{"y"}, ""},
+		"exactly the included, in table order": {spec.Features{Include: []string{"y", "g"}}, []string{"g", "y"}, ""},
+		"an unknown name":                      {spec.Features{Exclude: []string{"z"}}, nil, "one of id, at, g, w, x, y, target, note"},
+		"the target":                           {spec.Features{Include: []string{"target"}}, nil, "the target in data.features.include"},
+		"text":                                 {spec.Features{Include: []string{"note"}}, nil, "a category"},
+		"nothing left":                         {spec.Features{Exclude: []string{"x", "y"}}, nil, "no feature among"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

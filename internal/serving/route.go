@@ -49,7 +49,7 @@ type settings struct {
 
 func settingsOf(m *spec.Model) settings {
 	s := settings{stickyBy: m.Serving.StickyBy, id: m.Data.ID, mirror: float64(m.Serving.Mirror), sample: float64(m.Serving.Log.Sample)}
-	for _, name := range []string{m.Serving.StickyBy, m.Data.ID, m.Data.Time, m.Data.Group} {
+	for _, name := range []string{m.Serving.StickyBy, m.Data.ID, m.Data.Time, m.Data.Group, m.Data.Weight} {
 		if name != "" {
 			s.known = append(s.known, name)
 		}

@@ -180,6 +180,10 @@ func TestDataProblems(t *testing.T) {
 			`data.positive: "ja" isn't among the values of "y" in the contract (no, yes)`},
 		{"an instant to predict", "{prefix: s3://lake/a/, target: y, contract: {columns: [{name: y, type: timestamp}]}}", `data.target: "y" is a timestamp in the contract`},
 		{"time that isn't one", "{prefix: s3://lake/a/, target: y, time: t, contract: {columns: [{name: y, type: integer}, {name: t, type: text}]}}", "t is data.time, so its type is timestamp, not text"},
+		{"a weight that is no number", "{prefix: s3://lake/a/, target: y, weight: w, contract: {columns: [{name: y, type: integer}, {name: w, type: category}]}}", "data.contract.columns[1].type: w is data.weight, so its type is number or integer, not category"},
+		{"a weight that the contract hasn't", "{prefix: s3://lake/a/, target: y, weight: weigh, contract: {columns: [{name: y, type: integer}, {name: weight, type: number}]}}", `data.weight: column "weigh" isn't in the contract (did you mean "weight"?`},
+		{"the target as weight", "{prefix: s3://lake/a/, target: y, weight: y}", `data.weight: "y" is data.target too`},
+		{"the weight as feature", "{prefix: s3://lake/a/, target: y, weight: w, features: {include: [w]}}", `data.features.include[0]: "w" is the weight`},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -199,7 +203,7 @@ func TestAllProblemsComeAtOnceInTheOrderOfTheFile(t *testing.T) {
 		`  line 1: metadata.name: "Bad" isn't a name (2 to 63 lower-case letters, digits and dashes, no dash at the ends)`,
 		`  line 2: data.target: is required (the label's column)`,
 		`  line 3: data.prefix: "x" isn't an S3 address (s3://bucket/folder/)`,
-		`  line 4: data.targt: unknown field "targt" (did you mean "target"? valid: prefix, format, id, time, target, positive, group, features, window, on_redelivery, drop_nulls, contract, expectations, labels)`,
+		`  line 4: data.targt: unknown field "targt" (did you mean "target"? valid: prefix, format, id, time, target, positive, group, weight, features, window, on_redelivery, drop_nulls, contract, expectations, labels)`,
 		`  line 5: split.by: time needs data.time`}, "\n"))
 }
 

@@ -64,6 +64,7 @@ type Data struct {
 	Target       string       `yaml:"target" json:"target"`                                          // label column
 	Positive     string       `yaml:"positive,omitempty" json:"positive,omitempty" spec:"anyscalar"` // binary with a category target: the positive value
 	Group        string       `yaml:"group,omitempty" json:"group,omitempty"`                        // rows of one group never straddle a split
+	Weight       string       `yaml:"weight,omitempty" json:"weight,omitempty"`                      // column of how much a row counts in training; "": all alike
 	Features     Features     `yaml:"features" json:"features"`
 	Window       Window       `yaml:"window" json:"window"`
 	OnRedelivery string       `yaml:"on_redelivery" json:"on_redelivery"` // refuse | supersede
@@ -73,7 +74,7 @@ type Data struct {
 	Labels       Labels       `yaml:"labels" json:"labels"`
 }
 
-// Features are all columns but id, time, target and group, less Exclude; or exactly Include.
+// Features are all columns but id, time, target, group and weight, less Exclude; or exactly Include.
 type Features struct {
 	Include []string `yaml:"include,omitempty" json:"include,omitempty"`
 	Exclude []string `yaml:"exclude,omitempty" json:"exclude,omitempty"`

@@ -69,7 +69,7 @@ func (c *checker) prefix(prefix string) {
 
 // columns checks that the columns with a role are different ones.
 func (c *checker) columns(d Data) {
-	roles := []struct{ name, column string }{{"id", d.ID}, {"time", d.Time}, {"target", d.Target}, {"group", d.Group}}
+	roles := []struct{ name, column string }{{"id", d.ID}, {"time", d.Time}, {"target", d.Target}, {"group", d.Group}, {"weight", d.Weight}}
 	for i, a := range roles {
 		c.must(a.column == strings.TrimSpace(a.column), "data."+a.name, "%q has spaces around it", a.column)
 		for _, b := range roles[:i] {
@@ -86,6 +86,7 @@ func (c *checker) columns(d Data) {
 			c.must(column != "", at, "the column has no name")
 			c.must(!seen[column], at, "%q is listed twice", column)
 			c.must(list.name != "include" || column == "" || column != d.Target, at, "%q is the target: a model would read the answer", column)
+			c.must(list.name != "include" || column == "" || column != d.Weight, at, "%q is the weight: it says how much a row counts, and no request has it", column)
 			seen[column] = true
 		}
 	}
@@ -116,7 +117,7 @@ func (c *checker) contract(d Data) {
 		return
 	}
 	for _, role := range []struct{ name, column string }{
-		{"id", d.ID}, {"time", d.Time}, {"target", d.Target}, {"group", d.Group}} {
+		{"id", d.ID}, {"time", d.Time}, {"target", d.Target}, {"group", d.Group}, {"weight", d.Weight}} {
 		if _, ok := seen[role.column]; role.column != "" && !ok {
 			c.found = append(c.found, Problem{Path: "data." + role.name, Message: fmt.Sprintf("column %q isn't in the contract", role.column),
 				Hint: nearest.Hint(role.column, listed)})
@@ -125,6 +126,10 @@ func (c *checker) contract(d Data) {
 	if i, ok := seen[d.Time]; ok && d.Time != "" && slices.Contains(ColumnTypes(), contract.Columns[i].Type) {
 		c.must(contract.Columns[i].Type == "timestamp", fmt.Sprintf("%s.columns[%d].type", at, i),
 			"%s is data.time, so its type is timestamp, not %s", d.Time, contract.Columns[i].Type)
+	}
+	if i, ok := seen[d.Weight]; ok && d.Weight != "" && slices.Contains(ColumnTypes(), contract.Columns[i].Type) {
+		c.must(slices.Contains([]string{"number", "integer"}, contract.Columns[i].Type), fmt.Sprintf("%s.columns[%d].type", at, i),
+			"%s is data.weight, so its type is number or integer, not %s", d.Weight, contract.Columns[i].Type)
 	}
 }
 

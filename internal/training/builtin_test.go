@@ -53,7 +53,7 @@ func requireReportedMetrics(t *testing.T, in Input, out *Output) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, want := validationMetrics(in.Task, m.Scorer.Outputs(), y, p)
+	_, want := validationMetrics(in.Task, m.Scorer.Outputs(), y, p, nil)
 	for name, v := range want {
 		if math.Abs(out.Metrics[name]-v) > 1e-9*math.Max(1, math.Abs(v)) {
 			t.Errorf("%s: the trainer reports %.12g, the written model has %.12g", name, out.Metrics[name], v)
@@ -202,8 +202,8 @@ func TestLinearRegressionMatchesTheClosedForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	meanX, scaleX := meanAndScale(x)
-	meanY, _ := meanAndScale(y)
+	meanX, scaleX := meanAndScale(x, nil)
+	meanY, _ := meanAndScale(y, nil)
 	xy, xx := 0.0, 0.0
 	for i := range x {
 		z := (x[i] - meanX) / scaleX

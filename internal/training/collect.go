@@ -206,7 +206,11 @@ func try(ctx context.Context, m *inference.Model, in Input, out *Output) error {
 	if err != nil {
 		return err
 	}
-	_, out.Metrics = validationMetrics(in.Task, m.Scorer.Outputs(), y, p)
+	weights, err := in.weightsOf(rows)
+	if err != nil {
+		return err
+	}
+	_, out.Metrics = validationMetrics(in.Task, m.Scorer.Outputs(), y, p, weights)
 	return nil
 }
 

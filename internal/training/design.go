@@ -27,8 +27,8 @@ type design struct {
 	value                   []float64
 }
 
-// learnDesign decides the weights from the training rows.
-func learnDesign(sources []source, minCategoryRows int) ([]linearFeature, error) {
+// learnDesign decides the model's weights from the training rows, which count by weights; nil: alike.
+func learnDesign(sources []source, weights []float64, minCategoryRows int) ([]linearFeature, error) {
 	features := make([]linearFeature, len(sources))
 	next := 0
 	for i, s := range sources {
@@ -44,7 +44,7 @@ func learnDesign(sources []source, minCategoryRows int) ([]linearFeature, error)
 			if err != nil {
 				return nil, err
 			}
-			f.mean, f.scale = meanAndScale(values)
+			f.mean, f.scale = meanAndScale(values, weights)
 			if f.input.Nullable {
 				f.width = 2
 			}
@@ -59,17 +59,20 @@ func learnDesign(sources []source, minCategoryRows int) ([]linearFeature, error)
 const maxLinearCategories = 1000
 
 // meanAndScale gives the mean and the standard deviation of the values that aren't NaN; a constant has the scale 1.
-func meanAndScale(values []float64) (mean, scale float64) {
+// weights may be nil.
+func meanAndScale(values, weights []float64) (mean, scale float64) {
 	n, squares := 0.0, 0.0
-	for _, v := range values { // Welford 1962
-		if v == v {
-			n++
+	for row, v := range values { // Welford 1962, with weights: West 1979
+		if w := weightOf(weights, row); w > 0 && v == v {
+			n += w
 			d := v - mean
-			mean += d / n
-			squares += d * (v - mean)
+			mean += w * d / n
+			squares += w * d * (v - mean)
 		}
 	}
-	scale = math.Sqrt(squares / max(n, 1))
+	if n > 0 {
+		scale = math.Sqrt(squares / n)
+	}
 	if !(scale > 1e-12*math.Abs(mean)) || math.IsInf(scale, 0) || scale < math.SmallestNonzeroFloat64*1e20 {
 		scale = 1
 	}

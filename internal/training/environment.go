@@ -55,6 +55,7 @@ type Schema struct {
 	Version  int                 `json:"version"` // 1
 	Task     spec.Task           `json:"task"`
 	Target   string              `json:"target"`
+	Weight   string              `json:"weight,omitempty"`  // column of how much a row counts; "": there is none
 	Classes  []string            `json:"classes,omitempty"` // in the order that a model's classes must have
 	Features []inference.Feature `json:"features"`          // categories in the order of the codes that a derived signature takes
 	Seed     uint64              `json:"seed"`
@@ -62,7 +63,7 @@ type Schema struct {
 
 // schemaOf describes the columns that a program is given: features that aren't text.
 func schemaOf(in Input, classes []string) (Schema, error) {
-	s := Schema{Version: 1, Task: in.Task, Target: in.Target, Classes: classes, Seed: in.Seed}
+	s := Schema{Version: 1, Task: in.Task, Target: in.Target, Weight: in.Weight, Classes: classes, Seed: in.Seed}
 	for _, name := range in.Features {
 		c, ok := in.Train.Column(name)
 		if !ok {
@@ -83,13 +84,17 @@ func schemaOf(in Input, classes []string) (Schema, error) {
 	return s, nil
 }
 
-// write puts the rows and their description where the program finds them: the features, in order, then the target.
+// write puts the rows and their description where the program finds them: the features, in order, then the target, then
+// the weight where there is one.
 func (f folders) write(in Input, s Schema) error {
 	var names []string
 	for _, feature := range s.Features {
 		names = append(names, feature.Name)
 	}
 	names = append(names, in.Target)
+	if in.Weight != "" {
+		names = append(names, in.Weight)
+	}
 	if err := writeTable(filepath.Join(f.train, "train.csv"), in.Train, names); err != nil {
 		return err
 	}

@@ -38,6 +38,7 @@ const (
 	NoFeatures  DataErrorKind = "no features"
 	NullLabel   DataErrorKind = "null label"
 	BadLabel    DataErrorKind = "bad label"
+	BadWeight   DataErrorKind = "bad weight"
 	BadFeature  DataErrorKind = "bad feature"
 	TooFewRows  DataErrorKind = "too few rows"
 	TooMany     DataErrorKind = "too many values"

@@ -18,10 +18,11 @@ const minTrainingRows = 10
 // maxClasses bounds a multiclass target: more distinct values are a number or an id, not classes.
 const maxClasses = 1000
 
-// labels are the targets of an input as numbers: class indices or values.
+// labels are the targets of an input as numbers, class indices or values, and how much each row counts.
 type labels struct {
 	classes           []string // by index; binary: negative, positive; nil for regression
 	train, validation []float64
+	weights, weighing []float64 // of training and of validation rows; nil: all count one
 }
 
 // readLabels checks the target columns and gives their numbers.
@@ -56,10 +57,35 @@ func readLabels(in Input) (*labels, error) {
 	if l.train, err = s.Targets(in.Train); err != nil {
 		return nil, err
 	}
-	if in.validates() {
-		l.validation, err = s.Targets(in.Validation)
+	if l.weights, err = in.weightsOf(in.Train); err != nil {
+		return nil, err
 	}
+	if in.Task != spec.Regression && !l.severalCount() {
+		return nil, &DataError{OneClass, fmt.Sprintf("the rows whose weight %q isn't 0 have one value of target %q", in.Weight, in.Target), "two classes or more that count"}
+	}
+	if !in.validates() {
+		return l, nil
+	}
+	if l.validation, err = s.Targets(in.Validation); err != nil {
+		return nil, err
+	}
+	l.weighing, err = in.weightsOf(in.Validation)
 	return l, err
+}
+
+// severalCount reports whether training rows of more than one class have a weight.
+func (l *labels) severalCount() bool {
+	first := -1.0
+	for row, class := range l.train {
+		if weightOf(l.weights, row) == 0 {
+			continue
+		}
+		if first >= 0 && class != first {
+			return true
+		}
+		first = class
+	}
+	return false
 }
 
 // validates reports whether there are validation rows.
@@ -71,6 +97,42 @@ func (in Input) tables() []*dataset.Table {
 		return []*dataset.Table{in.Train, in.Validation}
 	}
 	return []*dataset.Table{in.Train}
+}
+
+// maxWeight bounds a row's weight, so that sums of them stay exact enough.
+const maxWeight = 1e9
+
+// weightsOf gives how much each row of a table counts; nil where the input has no weights.
+func (in Input) weightsOf(t *dataset.Table) ([]float64, error) {
+	if in.Weight == "" {
+		return nil, nil
+	}
+	c, ok := t.Column(in.Weight)
+	if !ok {
+		return nil, &DataError{NoColumn, fmt.Sprintf("weight %q is none of the table's columns", in.Weight), ""}
+	}
+	if c.Kind != dataset.Number && c.Kind != dataset.Integer {
+		return nil, &DataError{BadWeight, fmt.Sprintf("weight %q is a %s", in.Weight, c.Kind), "a number"}
+	}
+	total := 0.0
+	for row, w := range c.Floats {
+		if !(w >= 0 && w <= maxWeight) { // NaN is a null
+			return nil, &DataError{BadWeight, fmt.Sprintf("weight %q, row %d of %d: %v", in.Weight, row+1, t.Rows, w), fmt.Sprintf("a number from 0 to %g in every row", float64(maxWeight))}
+		}
+		total += w
+	}
+	if total == 0 {
+		return nil, &DataError{BadWeight, fmt.Sprintf("weight %q is 0 in all %d rows", in.Weight, t.Rows), "rows that count"}
+	}
+	return c.Floats, nil
+}
+
+// weightOf is what a row counts by weights that may be nil.
+func weightOf(weights []float64, row int) float64 {
+	if weights == nil {
+		return 1
+	}
+	return weights[row]
 }
 
 // checkLabels refuses a target column that is absent, has nulls, or can't be the task's.

@@ -42,10 +42,23 @@ type linearProblem struct {
 	task    spec.Task
 	d       *design
 	y       []float64
+	weights []float64 // how much rows count; nil: one
+	total   float64   // of the weights
 	groups  int
 	l2      float64
 	margins []float64 // scratch: rows x groups
 	slopes  []float64 // scratch: derivative by each margin
+}
+
+func newLinearProblem(task spec.Task, d *design, l *labels, l2 float64) *linearProblem {
+	p := &linearProblem{task: task, d: d, y: l.train, weights: l.weights, groups: 1, l2: l2}
+	if task == spec.Multiclass {
+		p.groups = len(l.classes)
+	}
+	for row := range d.rows {
+		p.total += weightOf(l.weights, row)
+	}
+	return p
 }
 
 // trainLinear fits a logistic, softmax or ridge regression by L-BFGS. Numbers are standardised, nulls take the mean
@@ -63,7 +76,7 @@ func trainLinear(ctx context.Context, in Input, report func(Progress)) (*Output,
 	if err != nil {
 		return nil, err
 	}
-	features, err := learnDesign(sources, p.minCategoryRows)
+	features, err := learnDesign(sources, l.weights, p.minCategoryRows)
 	if err != nil {
 		return nil, err
 	}
@@ -71,16 +84,13 @@ func trainLinear(ctx context.Context, in Input, report func(Progress)) (*Output,
 	if err != nil {
 		return nil, err
 	}
-	problem := &linearProblem{task: in.Task, d: d, y: l.train, groups: 1, l2: p.l2}
-	if in.Task == spec.Multiclass {
-		problem.groups = len(l.classes)
-	}
+	problem := newLinearProblem(in.Task, d, l, p.l2)
 	if err := checkWidth(d, problem.groups, maxWeights); err != nil {
 		return nil, err
 	}
 	mean, scale := 0.0, 1.0
 	if in.Task == spec.Regression {
-		mean, scale = meanAndScale(l.train)
+		mean, scale = meanAndScale(l.train, l.weights)
 		problem.y = standardised(l.train, mean, scale)
 	}
 	x, iterations, err := problem.minimise(ctx, p, report)
@@ -103,7 +113,7 @@ func trainLinear(ctx context.Context, in Input, report func(Progress)) (*Output,
 		margins := make([]float64, v.rows*problem.groups)
 		v.margins(intercepts, weights, margins)
 		problem.link(margins)
-		_, out.Metrics = validationMetrics(in.Task, problem.groups, l.validation, margins)
+		_, out.Metrics = validationMetrics(in.Task, problem.groups, l.validation, margins, l.weighing)
 	}
 	return out, out.describeLinear(in, features, l.classes, intercepts, weights, d.weights)
 }
@@ -171,7 +181,7 @@ func (p *linearProblem) minimise(ctx context.Context, params linearParams, repor
 func (p *linearProblem) evaluate(x, grad []float64) float64 {
 	intercepts, weights := x[:p.groups], x[p.groups:]
 	p.d.margins(intercepts, weights, p.margins)
-	n := float64(p.d.rows)
+	n := p.total
 	loss := p.losses() / n
 	for _, w := range weights {
 		loss += p.l2 / (2 * n) * w * w
@@ -205,24 +215,30 @@ func (p *linearProblem) losses() float64 {
 	case spec.Binary:
 		for i, m := range p.margins {
 			e := math.Exp(-math.Abs(m)) // at most 1: neither the loss nor the probability overflows
-			total += max(m, 0) - m*p.y[i] + math.Log(1+e)
+			w := weightOf(p.weights, i)
+			total += w * (max(m, 0) - m*p.y[i] + math.Log(1+e))
 			probability := 1 / (1 + e)
 			if m < 0 {
 				probability = e / (1 + e)
 			}
-			p.slopes[i] = probability - p.y[i]
+			p.slopes[i] = w * (probability - p.y[i])
 		}
 	case spec.Multiclass:
 		for row := range p.d.rows {
 			s := p.slopes[row*p.groups : (row+1)*p.groups]
 			m := p.margins[row*p.groups : (row+1)*p.groups]
-			total += softmaxLog(m, s) - m[int(p.y[row])]
+			w := weightOf(p.weights, row)
+			total += w * (softmaxLog(m, s) - m[int(p.y[row])])
 			s[int(p.y[row])]--
+			for k := range s {
+				s[k] *= w
+			}
 		}
 	default:
 		for i, m := range p.margins {
-			p.slopes[i] = m - p.y[i]
-			total += p.slopes[i] * p.slopes[i] / 2
+			w, off := weightOf(p.weights, i), m-p.y[i]
+			p.slopes[i] = w * off
+			total += w * off * off / 2
 		}
 	}
 	return total

@@ -16,14 +16,17 @@ type boostLoss struct {
 // minHessian keeps a confident row from dividing by nothing, as XGBoost does.
 const minHessian = 1e-16
 
-// baseScore is the constant model, in the space of predictions.
-func (l boostLoss) baseScore(y []float64) float32 {
+// baseScore is the constant model, in the space of predictions. weights may be nil.
+func (l boostLoss) baseScore(y, weights []float64) float32 {
 	if l.task == spec.Multiclass {
 		return 0.5
 	}
-	mean := 0.0
+	mean, total := 0.0, 0.0
 	for i, v := range y {
-		mean += (v - mean) / float64(i+1)
+		if w := weightOf(weights, i); w > 0 {
+			total += w
+			mean += w * (v - mean) / total
+		}
 	}
 	return float32(mean)
 }
@@ -63,6 +66,16 @@ func (l boostLoss) gradients(y []float64, margins []float32, out [][]gradient, f
 	}
 }
 
+// weigh multiplies the gradients of rows from to to by how much they count.
+func weigh(out [][]gradient, weights []float64, from, to int) {
+	for _, gradients := range out {
+		for i := from; i < to; i++ {
+			gradients[i].g *= float32(weights[i])
+			gradients[i].h *= float32(weights[i])
+		}
+	}
+}
+
 // softmax32 writes the probabilities of margins.
 func softmax32(margins []float32, p []float64) {
 	highest := margins[0]
@@ -97,14 +110,18 @@ func (l boostLoss) predictions(margins []float32) []float64 {
 }
 
 // validationMetrics judges predictions of a trainer's own validation rows: log_loss and accuracy of classes, rmse and
-// mae of values. The first result is the one that early stopping watches; smaller is better.
-func validationMetrics(task spec.Task, outputs int, y, p []float64) (float64, map[string]float64) {
-	n := float64(len(y))
+// mae of values. weights may be nil. The first result is the one that early stopping watches; smaller is better.
+func validationMetrics(task spec.Task, outputs int, y, p, weights []float64) (float64, map[string]float64) {
+	n := 0.0
+	for i := range y {
+		n += weightOf(weights, i)
+	}
 	if task == spec.Regression {
 		squares, absolute := 0.0, 0.0
 		for i, v := range y {
-			squares += (p[i] - v) * (p[i] - v)
-			absolute += math.Abs(p[i] - v)
+			w := weightOf(weights, i)
+			squares += w * (p[i] - v) * (p[i] - v)
+			absolute += w * math.Abs(p[i]-v)
 		}
 		rmse := math.Sqrt(squares / n)
 		return rmse, map[string]float64{"rmse": rmse, "mae": absolute / n}
@@ -127,9 +144,10 @@ func validationMetrics(task spec.Task, outputs int, y, p []float64) (float64, ma
 			}
 			likelihood, right = row[int(v)], best == int(v)
 		}
-		loss -= math.Log(max(likelihood, 1e-15))
+		w := weightOf(weights, i)
+		loss -= w * math.Log(max(likelihood, 1e-15))
 		if right {
-			correct++
+			correct += w
 		}
 	}
 	return loss / n, map[string]float64{"log_loss": loss / n, "accuracy": correct / n}

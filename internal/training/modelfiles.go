@@ -205,6 +205,10 @@ func tryCommand(ctx context.Context, s CommandSpec, f folders, in Input, out *Ou
 	if err != nil {
 		return &ModelError{err}
 	}
-	_, out.Metrics = validationMetrics(in.Task, out.Signature.Outputs(), y, p)
+	weights, err := in.weightsOf(rows)
+	if err != nil {
+		return err
+	}
+	_, out.Metrics = validationMetrics(in.Task, out.Signature.Outputs(), y, p, weights)
 	return nil
 }

@@ -24,6 +24,7 @@ type Input struct {
 	Features   []string
 	Target     string
 	Positive   string // binary: the positive value; "": true, 1 or the larger of two numbers
+	Weight     string // column of how much a row counts, training or validating; "": all alike
 	Task       spec.Task
 	Params     map[string]any
 	Seed       uint64

@@ -116,7 +116,10 @@ func newBooster(in Input, p treeParams) (*booster, []string, error) {
 	if b.train, err = fill(b.features, sources, in.Train.Rows, func(s source) *dataset.Column { return s.train }); err != nil {
 		return nil, nil, err
 	}
-	b.base = b.loss.baseScore(l.train)
+	b.base = b.loss.baseScore(l.train, l.weights)
+	if in.Task == spec.Binary && (b.base <= 0 || b.base >= 1) {
+		return nil, nil, &DataError{OneClass, fmt.Sprintf("target %q has a mean of %v over the rows that count", in.Target, b.base), "two classes of comparable weight"}
+	}
 	b.margins = b.constant(in.Train.Rows)
 	if in.validates() {
 		if b.valid, err = fill(b.features, sources, in.Validation.Rows, func(s source) *dataset.Column { return s.validation }); err != nil {
@@ -161,7 +164,7 @@ func (b *booster) boost(ctx context.Context, report func(Progress)) (int, map[st
 			report(Progress{Step: round + 1, Total: b.p.rounds})
 			continue
 		}
-		loss, metrics := validationMetrics(b.loss.task, b.loss.groups, b.labels.validation, b.loss.predictions(b.validOn))
+		loss, metrics := validationMetrics(b.loss.task, b.loss.groups, b.labels.validation, b.loss.predictions(b.validOn), b.labels.weighing)
 		report(Progress{Step: round + 1, Total: b.p.rounds, Metrics: metrics})
 		if loss < best || round == 0 {
 			best, kept, keptMetrics = loss, round+1, metrics
@@ -183,7 +186,12 @@ func (b *booster) inChunks(rows int, task func(from, to int)) {
 }
 
 func (b *booster) computeGradients(out [][]gradient) {
-	b.inChunks(b.train.rows, func(from, to int) { b.loss.gradients(b.labels.train, b.margins, out, from, to) })
+	b.inChunks(b.train.rows, func(from, to int) {
+		b.loss.gradients(b.labels.train, b.margins, out, from, to)
+		if b.labels.weights != nil {
+			weigh(out, b.labels.weights, from, to)
+		}
+	})
 }
 
 // update adds a tree to the margins of every row. Rows that grew it are known by leaf; others are walked.
