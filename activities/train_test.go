@@ -3,6 +3,7 @@ package activities
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -113,6 +114,32 @@ func TestTestRowsNeverReachATrainer(t *testing.T) {
 	}
 	require.True(t, trained.NewestEvent.Before(rows.Parts.TestFrom))
 	require.False(t, trained.NewestEvent.Before(rows.Parts.ValidationFrom), "validation rows were learned from too")
+}
+
+// What a row counts is no feature, but changes what is learned; every test row is judged.
+func TestAWeightIsNoFeatureAndCountsInTraining(t *testing.T) {
+	var b strings.Builder
+	for i, line := range strings.Split(strings.TrimSpace(flights(january, 400, 1)), "\n") {
+		cell := strconv.Itoa(i % 3)
+		if i == 0 {
+			cell = "size"
+		}
+		fmt.Fprintf(&b, "%s,%s\n", line, cell)
+	}
+	models := map[string]string{}
+	for _, role := range []string{"weight: size", "features: {exclude: [size]}"} {
+		w := newWorld(t, "  target: late\n", "  target: late\n  "+role+"\n")
+		w.accept("2013-01.csv", b.String())
+		s := w.snapshot()
+		out := must(t, w.trainer().Train, w.trainInput(s))
+		signature, err := inference.ParseSignature(w.read(out.Prefix + fileSignature))
+		require.NoError(t, err)
+		require.Len(t, signature.Inputs, 2, "delay and carrier")
+		models[out.Files[fileModel].SHA256] = role
+		judged := must(t, (&Evaluator{Lake: w.lake}).Evaluate, EvaluateInput{Model: theModel, Spec: w.spec, Lifecycle: "lifecycle/flights/1", Number: 1, Round: 1, Snapshot: s.Digest, AsOf: t0, Train: out})
+		require.Equal(t, s.Test, judged.Summary.ScoredRows)
+	}
+	require.Len(t, models, 2)
 }
 
 // program is a trainer in shell, which fits nothing: it writes the constant model that stands in its folder.
