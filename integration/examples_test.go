@@ -207,11 +207,31 @@ print(json.dumps(list(model.predict(pandas.read_csv(sys.argv[3])))))`
 	m.verified(t)
 }
 
-func TestATrainerInGoIsBuiltOnTheWorkerAndServedAsItSays(t *testing.T) {
-	const folder = "go-regression"
-	m := newExample(t, shared(t), folder, "", nil)
-	m.promotesItsData(t, folder)
-	m.servesWhatTheScriptSays(t)
+func TestAnExamplesModelIsServedAsItsScriptSays(t *testing.T) {
+	s := shared(t)
+	for _, c := range []struct {
+		folder, what, probe string // what of Python's it needs
+		onnx                bool
+	}{
+		{"external-trainer", "the standard library", "import json", false},
+		{"xgboost", "XGBoost and pandas", "import xgboost, pandas", false},
+		{"sklearn-onnx", "scikit-learn, pandas and skl2onnx", "import sklearn, pandas, skl2onnx", true},
+		{"go-regression", "", "", false},
+	} {
+		t.Run(c.folder, func(t *testing.T) {
+			t.Parallel()
+			python := ""
+			if c.what != "" {
+				python = pythontest.Interpreter(t, c.what, "-c", c.probe)
+			}
+			if c.onnx {
+				onnxtest.Library(t)
+			}
+			m := newExample(t, s, c.folder, python, nil)
+			m.promotesItsData(t, c.folder)
+			m.servesWhatTheScriptSays(t)
+		})
+	}
 }
 
 // A worker is killed while it trains. Beside it another trains the same undisturbed.

@@ -143,6 +143,13 @@ def log_loss(labels, scores):
     return -sum(math.log(max(1e-15, p if y else 1 - p)) for y, p in zip(labels, scores)) / len(labels)
 
 
+def show(model, rows):
+    """Prints rows as a request has them, and what this model says of them: what is served has to say the same."""
+    for row in rows:
+        features = {name: None if row[name] == "" else row[name] if kind == "category" else float(row[name]) for name, kind in FEATURES.items()}
+        print(json.dumps({"features": features, "score": model.probability(model.encode(row))}))
+
+
 class Checkpoint:
     """All that training goes on from. It is renamed into place, so that it is never seen half written."""
 
@@ -203,6 +210,7 @@ def main():
 
     train(model, rows, options, report)
     model.save(pathlib.Path(os.environ["SM_MODEL_DIR"]) / "model.json")
+    show(model, watched[:20])
 
 
 if __name__ == "__main__":

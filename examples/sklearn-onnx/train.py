@@ -35,6 +35,13 @@ def read_channel(name):
     return rows
 
 
+def show(pipeline, rows):
+    """Prints rows as a request has them, and what this pipeline says of them: what is served has to say the same."""
+    for row, score in zip(rows.to_dict("records"), pipeline.predict_proba(rows)[:, 1]):
+        known = {name: None if value != value or value == "" else value for name, value in row.items()}
+        print(json.dumps({"features": known, "score": score}))
+
+
 def main():
     given = json.loads(os.environ.get("SM_HPS") or "{}")
     parser = argparse.ArgumentParser(description="Trains gradient boosting and exports it to ONNX.")
@@ -61,6 +68,7 @@ def main():
             "accuracy": accuracy_score(validation[TARGET], probability >= 0.5),
             "auc": roc_auc_score(validation[TARGET], probability),
         }}), flush=True)
+        show(pipeline, validation[NUMBERS + TEXT].head(20))
 
     model = to_onnx(
         pipeline,
