@@ -14,7 +14,7 @@ type Syncer struct {
 	Head func(context.Context) (registry.State, error) // the ledger's newest state
 	Port Port
 	Now  func() time.Time
-	// Pause is the first wait for weights that don't read back yet; it doubles up to 20 times that. 0: half a second.
+	// Pause is the first wait for what doesn't read back yet; it doubles up to 20 times that. 0: half a second.
 	Pause time.Duration
 }
 
@@ -83,6 +83,7 @@ func (s Syncer) Sync(ctx context.Context) (Result, error) {
 	var out Result
 	var set Weights // what was set last
 	var reads int   // since
+	var deployed bool
 	pause := s.Pause
 	if pause <= 0 {
 		pause = 500 * time.Millisecond
@@ -105,9 +106,16 @@ func (s Syncer) Sync(ctx context.Context) (Result, error) {
 		reads++
 		switch {
 		case len(w.missing(out.Versions)) > 0:
+			if deployed { // and it doesn't read back yet
+				if err := wait(ctx, pause); err != nil {
+					return out, s.ended(ctx, out, err)
+				}
+				pause = min(2*pause, longest)
+			}
 			if err := s.deploy(ctx, w, &out); err != nil {
 				return out, s.ended(ctx, out, err)
 			}
+			deployed = true
 		case w.weights.met(out.Versions):
 			out.Agrees = true
 			s.remove(ctx, w, &out)

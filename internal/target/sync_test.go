@@ -180,6 +180,58 @@ func TestATargetThatTakesItsTimeIsWaitedFor(t *testing.T) {
 	require.Equal(t, []string{"set version 1 100 % by 2"}, f.did)
 }
 
+// What is deployed and doesn't show yet isn't deployed again and again without a breath.
+func TestADeploymentThatTakesItsTimeToShowIsWaitedFor(t *testing.T) {
+	f := newFake()
+	f.showing, f.lag = map[int]float64{}, 1<<30
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	s := syncer(f, state(2, registry.StatusChampion))
+	s.Pause = 10 * time.Millisecond
+	_, err := s.Sync(ctx)
+	require.ErrorContains(t, err, "reads back nothing, want version 1 100 %")
+	require.Less(t, len(f.did), 6, "%v", f.did) // after 0, 10, 30, 70 ms
+}
+
+// A routing that was lost on its way, or that somebody has written over, is set again after a while.
+func TestARoutingThatIsLostIsSetAgain(t *testing.T) {
+	f := newFake()
+	f.weights[1], f.weights[2] = 1, 0
+	f.before = func(verb string) {
+		if verb == Read && len(f.did) == 1 {
+			f.weights[1], f.weights[2] = 1, 0
+		}
+	}
+	_, err := syncer(f, challenged(3, 0.1, registry.StatusChampion, registry.StatusCanary)).Sync(t.Context())
+	require.NoError(t, err)
+	require.Len(t, f.did, 2)
+	require.Equal(t, 0.1, f.weights[2])
+}
+
+// Some targets round a share: to none, or to all, is no share any more.
+func TestASmallShareThatReadsBackAsNoneIsNotMet(t *testing.T) {
+	for share, have := range map[float64]float64{0.005: 0, 0.995: 1} {
+		w := Weights{Champion: 1, Challenger: 2, Weight: share}
+		require.False(t, w.met([]Version{{Version: 1, Weight: 1 - have}, {Version: 2, Weight: have}}), "%g", share)
+		require.True(t, w.met([]Version{{Version: 1, Weight: 1 - share}, {Version: 2, Weight: share}}), "%g", share)
+	}
+}
+
+// A run that was cancelled between its deployment and its canary leaves a version that nobody serves: it goes with the
+// next promotion or rollback, which voids its approval.
+func TestAVersionWhoseApprovalIsVoidIsRemoved(t *testing.T) {
+	s := state(5, registry.StatusChampion, registry.StatusApproved)
+	s.Epoch = 3
+	for epoch, left := range map[int64]int{3: 2, 2: 1} {
+		s.Versions[1].Approval = &registry.Approval{Epoch: epoch}
+		f := newFake()
+		maps.Copy(f.weights, map[int]float64{1: 1, 2: 0})
+		_, err := syncer(f, s).Sync(t.Context())
+		require.NoError(t, err)
+		require.Len(t, f.weights, left, "approved at epoch %d", epoch)
+	}
+}
+
 // A process that was stopped with an old entry in its hand sets an old routing. It must not stay.
 func TestALateWriterCorrectsItself(t *testing.T) {
 	const champion, challenger, rolledBack = registry.StatusChampion, registry.StatusCanary, registry.StatusRolledBack

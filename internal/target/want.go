@@ -18,8 +18,9 @@ type want struct {
 // wantOf reads a state as a gateway does: a challenger whose lease is over has no share.
 //
 // Champion and challenger are deployed, and the champion before stays deployed: a rollback to it needs no deployment. What
-// was rolled back, rejected or succeeded before that is removed. A version that waits for its decision is left alone, and
-// so is what the ledger doesn't know.
+// was rolled back, rejected or succeeded before that is removed, and so is what was approved against a champion that has
+// changed since: its run has ended, or has to deploy it again. A version that waits for its decision is left alone, and so
+// is what the ledger doesn't know.
 func wantOf(s registry.State, now time.Time) want {
 	w := want{entry: s.Seq, weights: Weights{Champion: s.Champion}}
 	if s.Challenger != 0 && s.Lease != nil && now.Before(s.Lease.Until) && s.Weight > 0 {
@@ -31,7 +32,8 @@ func wantOf(s registry.State, now time.Time) want {
 		case v.Number == s.Champion, v.Number == s.Challenger:
 			w.deployed = append(w.deployed, Deployment{Version: v.Number, Artifact: v.Artifact})
 		case slices.Contains(keep, v.Number):
-		case v.Status == registry.StatusRolledBack, v.Status == registry.StatusRejected, v.Status == registry.StatusRetired:
+		case v.Status == registry.StatusApproved && v.Approval != nil && v.Approval.Epoch != s.Epoch,
+			v.Status == registry.StatusRolledBack, v.Status == registry.StatusRejected, v.Status == registry.StatusRetired:
 			w.obsolete = append(w.obsolete, v.Number)
 		}
 	}

@@ -93,6 +93,17 @@ func TestPrometheusTakesNoAnswerThatIsntOne(t *testing.T) {
 	}
 }
 
+func TestPrometheusSendsItsTokenNowhereElse(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed") }))
+	t.Cleanup(elsewhere.Close)
+	server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	t.Cleanup(server.Close)
+	p, err := NewPrometheus(PrometheusConfig{URL: server.URL, Token: "secret"})
+	require.NoError(t, err)
+	_, err = p.At(t.Context(), query, asked)
+	require.Error(t, err)
+}
+
 func TestPrometheusIsAServersUrl(t *testing.T) {
 	for _, url := range []string{"", "prometheus:9090", "ftp://a", "http://", "http://a:b@c"} {
 		_, err := NewPrometheus(PrometheusConfig{URL: url})
