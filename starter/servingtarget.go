@@ -136,10 +136,10 @@ func targetTable(p *page, c activities.TargetCheck) {
 	}
 	p.table(t)
 	for _, did := range c.Did {
-		p.line("did: %s", did)
+		p.line("did: %s", oneLine(did))
 	}
 	for _, left := range c.Left {
-		p.line("%s: %s", p.style.paint(toneWarn, "not removed"), left)
+		p.line("%s: %s", p.style.paint(toneWarn, "not removed"), oneLine(left))
 	}
 }
 

@@ -61,7 +61,7 @@ func TestTargetSyncSaysWhatWasDone(t *testing.T) {
 	w.fake.target = func(_ string, readOnly bool) (activities.TargetCheck, error) {
 		require.False(t, readOnly)
 		out := view(4, true, driven.Weights{Champion: 1}, driven.Version{Version: 1, Weight: 1})
-		out.Did, out.Left = []string{"set version 1 100 %"}, []string{"version 3: in use"}
+		out.Did, out.Left = []string{"set version 1 100 %"}, []string{"version 3: in\nuse"}
 		return out, nil
 	}
 	require.Equal(t, exitOK, w.starter("target", "sync", "churn"))

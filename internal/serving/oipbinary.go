@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/leanloop/leanloop/internal/inference"
 )
 
 // The binary tensor data extension of the Open Inference Protocol, which Triton's clients use unless told otherwise:
@@ -83,7 +85,7 @@ func (w *work) nextBinary(data []byte, datatype string) (v value, rest []byte, e
 		if datatype == "FP32" {
 			f, width = float64(math.Float32frombits(uint32(raw))), 32
 		} else if datatype == "FP16" {
-			f, width = halfFloat(uint16(raw)), 32
+			f, width = inference.HalfFloat(uint16(raw)), 32
 		}
 		switch {
 		case f != f:
@@ -113,23 +115,6 @@ func sizeOf(datatype string) int {
 		return 4
 	}
 	return 8
-}
-
-// halfFloat is an IEEE 754 binary16.
-func halfFloat(h uint16) float64 {
-	sign, exponent, fraction := 1.0, int(h>>10&31), float64(h&1023)
-	if h>>15 == 1 {
-		sign = -1
-	}
-	switch {
-	case exponent == 31 && fraction == 0:
-		return math.Inf(int(sign))
-	case exponent == 31:
-		return math.NaN()
-	case exponent == 0:
-		return sign * math.Ldexp(fraction, -24)
-	}
-	return sign * math.Ldexp(1024+fraction, exponent-25)
 }
 
 // appendBinary writes one output's values behind the JSON.

@@ -10,6 +10,8 @@ import (
 	"math"
 	"slices"
 	"strconv"
+
+	"github.com/leanloop/leanloop/internal/inference"
 )
 
 // cutHeader parts an answer's JSON from the tensors behind it, by the header that says where.
@@ -102,27 +104,10 @@ func numbersOf(raw []byte, datatype string, n int) ([]float64, error) {
 		case 4:
 			out[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(element)))
 		default:
-			out[i] = halfFloat(binary.LittleEndian.Uint16(element))
+			out[i] = inference.HalfFloat(binary.LittleEndian.Uint16(element))
 		}
 	}
 	return out, nil
-}
-
-// halfFloat is an IEEE 754 binary16.
-func halfFloat(h uint16) float64 {
-	sign, exponent, fraction := 1.0, int(h>>10&31), float64(h&1023)
-	if h>>15 == 1 {
-		sign = -1
-	}
-	switch {
-	case exponent == 31 && fraction == 0:
-		return math.Inf(int(sign))
-	case exponent == 31:
-		return math.NaN()
-	case exponent == 0:
-		return sign * math.Ldexp(fraction, -24)
-	}
-	return sign * math.Ldexp(1024+fraction, exponent-25)
 }
 
 // flatten reads n numbers of a list, nested or not.
