@@ -14,6 +14,7 @@ import (
 	"github.com/leanloop/leanloop/internal/dataset"
 	"github.com/leanloop/leanloop/internal/evaluation"
 	"github.com/leanloop/leanloop/internal/inference"
+	"github.com/leanloop/leanloop/internal/objectstore"
 	"github.com/leanloop/leanloop/internal/onnx"
 	"github.com/leanloop/leanloop/internal/onnx/hosts"
 	"github.com/leanloop/leanloop/internal/onnx/onnxtest"
@@ -126,6 +127,16 @@ func TestAnImportedChampionIsNotComparedOnRowsThatItMayHaveSeen(t *testing.T) {
 			require.Positive(t, next.Summary.ScoredRows, "its own test rows still tell whether its absolute gates hold")
 		})
 	}
+}
+
+// An object over the limit stays so: reading it again for a day would keep the run open for nothing.
+func TestAFileThatIsTooLargeIsRefusedForGood(t *testing.T) {
+	w := newWorld(t)
+	raw := []byte("too long")
+	_, err := w.store.Create(t.Context(), "runs/flights/large", bytes.NewReader(raw), int64(len(raw)))
+	require.NoError(t, err)
+	_, _, err = objectstore.ReadAll(t.Context(), w.store, "runs/flights/large", 3)
+	requireType(t, ErrorCorrupt, lost(err))
 }
 
 func TestWhatCantBeAdoptedIsRefusedForGood(t *testing.T) {

@@ -75,9 +75,9 @@ func getVerified(ctx context.Context, store objectstore.Getter, key string, want
 }
 
 // lost types the error of reading something that is known to have been written: a store that answers that there is no
-// such object won't have it later either.
+// such object won't have it later either, and one that is too large won't shrink.
 func lost(err error) error {
-	if errors.Is(err, objectstore.ErrNotFound) {
+	if errors.Is(err, objectstore.ErrNotFound) || isType[*objectstore.TooLarge](err) {
 		return permanent(ErrorCorrupt, err)
 	}
 	return err
