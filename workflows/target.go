@@ -146,7 +146,7 @@ func TargetCheck(ctx workflow.Context, in activities.TargetCheckInput) (activiti
 			out.Told = tell(activities.MessageAlert, out.Problem)
 		}
 	case last.Told:
-		tell(activities.MessageCalm, fmt.Sprintf("it reads back %s", out.Want))
+		out.Told = !tell(activities.MessageCalm, fmt.Sprintf("it reads back %s", out.Want)) // else the next check says so
 	case out.Moved && out.At.Sub(out.Decided) > undecided:
 		tell(activities.MessageRepaired, strings.Join(out.Did, "; "))
 	}

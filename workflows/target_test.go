@@ -305,6 +305,20 @@ func TestATargetIsLookedAfter(t *testing.T) {
 			want(t, "people know", out.Told, c.told)
 		})
 	}
+	t.Run("its end is told by the next check where a chat is down", func(t *testing.T) {
+		s := newStage(t, "target/flight-delay")
+		workflows.Register(s)
+		s.world.check.answers(agrees)
+		s.world.send.fails(1000, errLate)
+		s.SetLastCompletionResult(activities.TargetCheck{Failures: 5, Told: true})
+		s.ExecuteWorkflow(workflows.TargetCheck, activities.TargetCheckInput{Model: theModel})
+		var out activities.TargetCheck
+		if err := s.GetWorkflowResult(&out); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "people believe that it fails", out.Told, true)
+		want(t, "failures", out.Failures, 0)
+	})
 	t.Run("a check that finds no worker is a failure, and the next is due", func(t *testing.T) {
 		s := newStage(t, "target/flight-delay")
 		workflows.Register(s)
