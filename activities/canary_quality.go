@@ -36,9 +36,10 @@ type CanaryQualityInput struct {
 	Quality  spec.CanaryQuality `json:"quality"`
 }
 
-// CanaryQuality finds the labels that have reached a canary's answers, by files that landed or were accepted meanwhile. Of each request, and of each id, one row counts:
-// rows of one request and answers about one thing resemble each other, and would be taken for more than they are. Labels
-// of a class that a version doesn't know make the reading a problem, not an error.
+// CanaryQuality finds the labels that have reached a canary's answers, by files that landed or were accepted meanwhile. Of
+// each request, and of each id, one row counts: rows of one request and answers about one thing resemble each other, and
+// would be taken for more than they are. Labels of a class that a version doesn't know make the reading a problem, not an
+// error.
 func (m *Monitors) CanaryQuality(ctx context.Context, in CanaryQualityInput) (canary.Quality, error) {
 	h := keepBeating(ctx)
 	defer h.stop()

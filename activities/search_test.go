@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -120,6 +121,31 @@ func TestATrialThatFallsBehindIsPruned(t *testing.T) {
 }
 
 // A store that can't be read prunes nobody, and doesn't end a training either.
+// What a trial said while it ran stays in the bucket when it has ended: it is one rival, not two, and its end counts.
+func TestATrialThatEndedIsKnownOnce(t *testing.T) {
+	store := objectstore.NewMemory()
+	put := func(key string, what any) {
+		raw, err := json.Marshal(what)
+		require.NoError(t, err)
+		_, err = store.Put(t.Context(), key, bytes.NewReader(raw), int64(len(raw)))
+		require.NoError(t, err)
+	}
+	early, late := []search.Report{{Step: 1, Value: 0.5}}, []search.Report{{Step: 1, Value: 0.5}, {Step: 9, Value: 0.2}}
+	put(trialCourseKey(theModel, 1, 1), search.Course{Number: 1, State: search.Running, Reports: early})
+	put(trialKey(theModel, 1, 1), TrialRecord{Trial: search.Trial{Number: 1, State: search.Complete}, Reports: late})
+	put(trialCourseKey(theModel, 1, 2), search.Course{Number: 2, State: search.Running, Reports: early})
+	var courses TrialCourses
+	ended := search.Course{Number: 1, State: search.Complete, Reports: late}
+	for _, c := range []struct {
+		running bool
+		want    []search.Course
+	}{{true, []search.Course{ended, {Number: 2, State: search.Running, Reports: early}}}, {false, []search.Course{ended}}} {
+		got, err := courses.read(t.Context(), store, theModel, 1, c.running)
+		require.NoError(t, err)
+		require.Equal(t, c.want, got)
+	}
+}
+
 func TestATrialThatCantSeeTheOthersGoesOn(t *testing.T) {
 	w, in := searching(t, "{"+etaSpace+", pruner: {kind: median, min_trials: 1}}")
 	must(t, w.trainer().Trial, trial(in, 1, 1, map[string]any{"eta": 0.3, "rounds": 20.0}))
