@@ -41,6 +41,7 @@ type LifecycleInput struct {
 	Force       bool      `json:"force,omitempty"`
 	RequestedBy string    `json:"requested_by,omitempty"`
 	Import      *Import   `json:"import,omitempty"`   // takes the place of training
+	Resume      *Resume   `json:"resume,omitempty"`   // it goes on where another run ended
 	NoCache     bool      `json:"no_cache,omitempty"` // no stage is taken from an earlier run
 }
 
@@ -66,6 +67,9 @@ type LifecycleResult struct {
 	HeadHash string        `json:"head_hash,omitempty"`
 	Started  time.Time     `json:"started"`
 	Ended    time.Time     `json:"ended"`
+
+	Resumed string `json:"resumed,omitempty"` // the run that it went on with
+	Kept    *Kept  `json:"kept,omitempty"`    // in the bucket alone
 }
 
 // FileDigest is one file that an activity wrote, checked by whoever reads it.

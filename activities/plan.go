@@ -44,7 +44,8 @@ type Planner struct {
 
 // Plan decides by the spec that is applied now, the data set's index and the ledger.
 //
-// A model that a person imports has a run of its own, in which nothing is trained; what else waits comes after it.
+// A model that a person imports has a run of its own, in which nothing is trained, and so has a run that is to go on; what
+// else waits comes after it.
 //
 // Files are always taken in at once, so that a bad one is known at once. What trains: a person always; new data where
 // retrain.on names it; cron; drift and quality where retrain.on names them, they aren't muted, and min_new_rows rows
@@ -69,12 +70,12 @@ func (p *Planner) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
 	if err != nil {
 		return out, ledgerError(err)
 	}
-	if i := slices.IndexFunc(in.Triggers, func(t Trigger) bool { return t.Import != nil }); i >= 0 {
+	if i := slices.IndexFunc(in.Triggers, func(t Trigger) bool { return t.Import != nil || t.Resume != nil }); i >= 0 {
 		t := in.Triggers[i]
 		out.Later = slices.Delete(slices.Clone(in.Triggers), i, i+1) // they ask for other runs
 		out.Run = &LifecycleInput{
 			Model: in.Model, Spec: head.State.Spec.Digest, Team: m.Metadata.Team, Triggers: []Trigger{t}, Train: true, Why: describe(t),
-			Force: true, RequestedBy: t.Actor, Import: t.Import,
+			Force: true, RequestedBy: t.Actor, Import: t.Import, Resume: t.Resume, NoCache: t.NoCache,
 		}
 		return out, nil
 	}
@@ -247,6 +248,8 @@ func describe(t Trigger) string {
 	switch {
 	case t.Import != nil:
 		return fmt.Sprintf("%s imported model %.12s", t.Actor, t.Import.Digest)
+	case t.Resume != nil:
+		return fmt.Sprintf("%s resumed run %d from %s", t.Actor, t.Resume.Number, t.Resume.From)
 	case t.Kind == TriggerPerson && t.Object != nil:
 		return fmt.Sprintf("%s submitted %s", t.Actor, t.Object.URL())
 	case t.Kind == TriggerPerson:

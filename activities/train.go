@@ -39,6 +39,9 @@ type TrainInput struct {
 	Attempt   int       `json:"attempt"`
 	Token     string    `json:"token"`
 
+	// Continues is the number of the run whose checkpoints are gone on from, until this run has some; 0: none.
+	Continues int `json:"continues,omitempty"`
+
 	// Trial is the number of a search's trial; 0: none. Params are what the search chose, beside the spec's own.
 	Trial  int            `json:"trial,omitempty"`
 	Params map[string]any `json:"params,omitempty"`

@@ -199,6 +199,13 @@ func (t *Trainer) resume(ctx context.Context, a *trainAttempt, s training.Comman
 	if err != nil {
 		return err
 	}
+	if from.Manifest == nil && a.Continues > 0 {
+		of := of
+		of.Run = fmt.Sprintf("lifecycle/%s/%d", a.Model, a.Continues)
+		if from, err = checkpoint.Restore(ctx, t.Lake.Store, attemptsPrefix(a.Model, a.Continues), checkpointFolder, a.others, of, folder); err != nil {
+			return err
+		}
+	}
 	logger := activity.GetLogger(ctx)
 	for _, why := range from.Skipped {
 		logger.Warn("checkpoint skipped", "attempt", a.Token, "reason", why)

@@ -44,6 +44,8 @@ type Trigger struct {
 	Via    string  `json:"via,omitempty"`
 	Reason string  `json:"reason,omitempty"`
 	Force  bool    `json:"force,omitempty"` // run even where snapshot and spec are unchanged
+	// Resume is a person's: the run goes on where another one ended.
+	Resume *Resume `json:"resume,omitempty"`
 	// NoCache runs every stage anew.
 	NoCache bool    `json:"no_cache,omitempty"`
 	Import  *Import `json:"import,omitempty"` // person: a model that takes the place of training

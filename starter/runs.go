@@ -46,6 +46,7 @@ type runView struct {
 	Champion   int                      `json:"champion,omitempty"`
 	Snapshot   string                   `json:"snapshot,omitempty"`
 	Rows       int                      `json:"rows,omitempty"`
+	Resumed    string                   `json:"resumed,omitempty"`  // the run that it went on with
 	Cached     string                   `json:"cached,omitempty"`   // the run that trained its model, where it didn't
 	Approval   *workflows.ApprovalState `json:"approval,omitempty"` // while it is waited for
 	Canary     *workflows.CanaryState   `json:"canary,omitempty"`   // while it runs
@@ -92,7 +93,7 @@ func (a *app) view(ctx context.Context, r runRef) (runView, error) {
 func (v *runView) close(r activities.LifecycleResult) {
 	v.Outcome, v.Reason, v.Stage, v.Stages = r.Outcome, r.Reason, "done", r.Stages
 	v.Version, v.Champion, v.Snapshot, v.Rows = r.Version, r.Champion, r.Snapshot, r.Rows
-	v.Started, v.Ended, v.Cached = r.Started, r.Ended, r.Cached
+	v.Started, v.Ended, v.Cached, v.Resumed = r.Started, r.Ended, r.Cached, r.Resumed
 }
 
 // ask asks the run's workflow. A worker that doesn't answer is a problem to show, not an error: the run goes on.
@@ -114,7 +115,7 @@ func (v *runView) ask(ctx context.Context, engine observer) error {
 	}
 	v.Outcome, v.Reason, v.Stage, v.Stages, v.Notes = s.Outcome, s.Reason, s.Stage, s.Stages, s.Notes
 	v.Version, v.Champion, v.Snapshot, v.Rows = s.Version, s.Champion, s.Snapshot, s.Rows
-	v.Cached = s.Cached
+	v.Cached, v.Resumed = s.Cached, s.Resumed
 	if s.Stage == "approve" && s.Approval != nil && s.Approval.Status.IsOpen() {
 		v.Approval = s.Approval
 	}

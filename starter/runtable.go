@@ -26,6 +26,9 @@ func runTable(p *page, v runView) {
 	if v.Snapshot != "" {
 		p.line("data       %d rows, snapshot %s", v.Rows, short(v.Snapshot))
 	}
+	if v.Resumed != "" {
+		p.line("resumes    %s", v.Resumed)
+	}
 	if v.URL != "" {
 		p.line("see        %s", v.URL)
 	}

@@ -207,8 +207,9 @@ type LifecycleState struct {
 	Champion int                      `json:"champion,omitempty"`
 	Snapshot string                   `json:"snapshot,omitempty"`
 	Rows     int                      `json:"rows,omitempty"`
-	Cached   string                   `json:"cached,omitempty"` // the run that trained its model, where it didn't
-	Search   string                   `json:"search,omitempty"` // workflow id of the run's search, once it has one
+	Cached   string                   `json:"cached,omitempty"`  // the run that trained its model, where it didn't
+	Resumed  string                   `json:"resumed,omitempty"` // the run that it goes on with
+	Search   string                   `json:"search,omitempty"`  // workflow id of the run's search, once it has one
 	Approval *ApprovalState           `json:"approval,omitempty"`
 	Notes    []string                 `json:"notes,omitempty"`
 }

@@ -116,10 +116,6 @@ func (l *lifecycle) run(ctx workflow.Context) error {
 	if err := l.setup(ctx); err != nil {
 		return err
 	}
-	type stage struct {
-		name string
-		do   func(workflow.Context) error
-	}
 	made := stage{"train", l.trainModel}
 	if l.in.Import != nil {
 		made = stage{"adopt", l.adopt}
@@ -134,6 +130,9 @@ func (l *lifecycle) run(ctx workflow.Context) error {
 		{"approve", l.approve},
 		{"canary", l.canary},
 		{"promote", l.promote},
+	}
+	if l.in.Resume != nil {
+		stages = l.resumed(stages)
 	}
 	for _, s := range stages {
 		if err := ctx.Err(); err != nil { // stopped in the moment that the stage before was done

@@ -37,11 +37,14 @@ func (l *lifecycle) finish(ctx workflow.Context, err error) (activities.Lifecycl
 	}
 	l.result.Ended = workflow.Now(ctx).UTC()
 	l.result.Stages = l.state.Stages
-	closed, err := call(ctx, quick(), runs.Close, l.result)
+	record := l.result
+	record.Kept = l.kept()
+	closed, err := call(ctx, quick(), runs.Close, record)
 	if err != nil {
 		workflow.GetLogger(ctx).Error("run record not written", "lifecycle", l.result.ID, "error", err)
 	}
 	l.result = keepResult(l.result, closed)
+	l.result.Kept = nil // for the bucket alone
 	l.state.Outcome, l.state.Reason = l.result.Outcome, l.result.Reason
 	l.tag(ctx, AttributeOutcome.ValueSet(l.result.Outcome), AttributeStage.ValueSet("done"))
 	l.describe(ctx)

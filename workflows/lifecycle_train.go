@@ -79,7 +79,7 @@ func (l *lifecycle) attempt(ctx workflow.Context, n, trial int, params map[strin
 	running := begin(trainCtx, placed(training(l.settings.TrainTimeout), l.settings.Placement, l.in.Team), trainer.Train, activities.TrainInput{
 		Model: l.in.Model, Spec: l.in.Spec, Lifecycle: l.result.ID, Number: l.in.Number,
 		Snapshot: l.snapshot.Digest, AsOf: l.asOf, Attempt: n, Token: fmt.Sprintf("%03d-%.8s", n, workflow.GetInfo(ctx).WorkflowExecution.RunID),
-		Trial: trial, Params: params,
+		Trial: trial, Params: params, Continues: l.continues(),
 	})
 	if p := l.settings.Placement; p != nil { // else the run began before anybody looked
 		w := watcher{

@@ -87,6 +87,8 @@ func (m *model) check(t activities.Trigger) error {
 		return temporal.NewApplicationError("a trigger needs a kind and a key or an object", ErrorInvalid)
 	case t.Kind == activities.TriggerPerson && t.Actor == "":
 		return temporal.NewApplicationError("a person's trigger needs an actor", ErrorInvalid)
+	case t.Resume != nil && (t.Kind != activities.TriggerPerson || t.Object != nil || t.Import != nil):
+		return temporal.NewApplicationError("a run is resumed by a person, apart from data", ErrorInvalid)
 	case t.Import != nil && (t.Kind != activities.TriggerPerson || t.Object != nil):
 		return temporal.NewApplicationError("a model is imported by a person, apart from data", ErrorInvalid)
 	case len(m.state.Pending) >= maxPending:

@@ -128,6 +128,7 @@ type world struct {
 	ingest   fake[activities.IngestInput, activities.IngestOutput]
 	validate fake[activities.ValidateInput, activities.ValidateOutput]
 	snapshot fake[activities.SnapshotInput, activities.SnapshotOutput]
+	restore  fake[activities.RestoreInput, activities.Kept]
 	train    fake[activities.TrainInput, activities.TrainOutput]
 	trial    fake[activities.TrainInput, activities.TrialOutput]
 	fail     fake[activities.TrialFailure, activities.TrialOutput]
@@ -191,6 +192,7 @@ func (w *world) wire(r worker.ActivityRegistry) {
 	wire(r, snapshots.Take, &w.snapshot, func(activities.SnapshotInput) (activities.SnapshotOutput, error) {
 		return activities.SnapshotOutput{Digest: "5a450000", Files: 2, Rows: 3000, Train: 2000, Validation: 400, Test: 600}, nil
 	})
+	wire(r, snapshots.Restore, &w.restore, func(activities.RestoreInput) (activities.Kept, error) { return activities.Kept{}, nil })
 	wire(r, trainer.Train, &w.train, func(activities.TrainInput) (activities.TrainOutput, error) {
 		return activities.TrainOutput{Prefix: "runs/attempt/", TrainRows: 2400, Seconds: 12, Cost: 1.5}, nil
 	})
