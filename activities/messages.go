@@ -74,6 +74,9 @@ func (m *Messenger) Send(ctx context.Context, in MessageInput) (MessageOutput, e
 			msg.Channel = s.Notify.Slack
 		}
 	}
+	if info := activity.GetInfo(ctx); info.Attempt > 1 {
+		msg.Since = info.ScheduledTime // an earlier attempt may have sent it, and lost the answer
+	}
 	ref, err := m.deliver(ctx, msg, in.Replace)
 	partial, ok := errors.AsType[*notify.Partial](err)
 	if !ok {
@@ -135,6 +138,9 @@ func notifyError(err error) error {
 func (m *Messenger) word(in MessageInput) notify.Message {
 	msg := notify.Message{
 		Key: fmt.Sprintf("%s/%s/%d", in.Lifecycle, in.Kind, in.Round), Model: in.Model, Lifecycle: in.Lifecycle, Text: in.Text, Severity: notify.Info,
+	}
+	if strings.HasPrefix(in.Lifecycle, "lifecycle/") {
+		msg.Thread = in.Lifecycle
 	}
 	if m.RunURL != nil && strings.HasPrefix(in.Lifecycle, "lifecycle/") {
 		msg.Links = append(msg.Links, notify.Link{Text: "Temporal", URL: m.RunURL(in.Lifecycle)})

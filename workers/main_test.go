@@ -158,14 +158,17 @@ func TestALandedFileIsATriggerOfItsModel(t *testing.T) {
 
 func TestPeopleAreToldInTheLogAndWhereATokenIsInSlack(t *testing.T) {
 	var out bytes.Buffer
-	n, err := newNotifier(parse(t, nil), slog.New(slog.NewTextHandler(&out, nil)))
+	store := objectstore.NewMemory()
+	n, none, err := newNotifier(parse(t, nil), store, slog.New(slog.NewTextHandler(&out, nil)))
 	require.NoError(t, err)
 	_, err = n.Notify(t.Context(), notify.Message{Key: "k", Title: "a run ended"})
 	require.NoError(t, err)
 	require.Contains(t, out.String(), "a run ended")
+	require.Nil(t, none)
 
-	n, err = newNotifier(parse(t, map[string]string{"SLACK_BOT_TOKEN": "xoxb-1"}), silent)
+	n, outbox, err := newNotifier(parse(t, map[string]string{"SLACK_BOT_TOKEN": "xoxb-1"}), store, silent)
 	require.NoError(t, err)
+	require.NotNil(t, outbox)
 	require.IsType(t, &notify.Multi{}, n)
 }
 

@@ -35,6 +35,9 @@ import (
 // lightSlots bounds light activities: small reads and writes, so many at once do no harm.
 const lightSlots = 50
 
+// outboxEvery is the time between looks for messages that an outage of Slack held back.
+const outboxEvery = 20 * time.Second
+
 // run serves until ctx ends, then lets running activities finish within the stop timeout.
 func run(ctx context.Context, c *config, log *slog.Logger) error {
 	temporal, err := temporalx.Dial(ctx, c.Temporal, log)
@@ -101,6 +104,9 @@ func run(ctx context.Context, c *config, log *slog.Logger) error {
 	if app != nil {
 		stopping.Go(func() { app.Run(beating) })
 	}
+	if a.outbox != nil && c.has(roleLifecycle) {
+		stopping.Go(func() { a.outbox.Run(beating, outboxEvery) })
+	}
 	stopping.Go(func() { a.beat(beating, c, store, queues, log) })
 	ready.Store(true)
 	log.Info("worker ready", "id", c.ID, "roles", c.Roles, "listen", c.Listen, "bucket", c.Bucket)
@@ -130,7 +136,8 @@ type host struct {
 	messenger *activities.Messenger
 	fleet     *activities.Fleet
 
-	trainers *trainers // nil without the role train
+	outbox   *notify.Outbox // nil without Slack
+	trainers *trainers      // nil without the role train
 }
 
 // train lets the host's trainer run on this machine's slots.
@@ -156,7 +163,7 @@ func newActivities(c *config, store objectstore.Store, landing objectstore.Bucke
 		Store: store, Landing: landing, Scratch: c.Scratch, Now: time.Now, Build: buildOf(debug.ReadBuildInfo()), Loader: &inference.Loader{Remote: servers, ONNX: hosts.New(c.ONNX)},
 		Environments: &setup.Cache{Folder: either(c.Environments, c.defaultEnvironments()), MaxBytes: int64(c.EnvironmentBytes)},
 	}
-	notifier, err := newNotifier(c, log)
+	notifier, outbox, err := newNotifier(c, store, log)
 	if err != nil {
 		return nil, err
 	}
@@ -182,6 +189,7 @@ func newActivities(c *config, store objectstore.Store, landing objectstore.Bucke
 		monitors:  &activities.Monitors{Lake: lake, Bucket: c.Bucket},
 		messenger: &activities.Messenger{Lake: lake, Notifier: notifier, RunURL: link},
 	}
+	h.outbox = outbox
 	h.fleet = &activities.Fleet{Lake: lake, Queues: temporalx.Queues{Client: temporal}}
 	h.runs = &activities.Runs{Lake: lake, Executions: temporalx.Executions{Client: temporal}, Traffic: h.traffic}
 	if c.Influx.URL != "" {
@@ -208,15 +216,18 @@ func buildOf(info *debug.BuildInfo, ok bool) string {
 	return build
 }
 
-func newNotifier(c *config, log *slog.Logger) (notify.Notifier, error) {
+// newNotifier tells people in the log, and in Slack where there is a token: then what Slack can't take waits in the outbox.
+func newNotifier(c *config, store objectstore.Store, log *slog.Logger) (notify.Notifier, *notify.Outbox, error) {
 	if c.Slack.Token == "" {
-		return notify.NewLog(log), nil
+		return notify.NewLog(log), nil, nil
 	}
-	slack, err := notify.NewSlack(notify.SlackConfig{Token: c.Slack.Token, Channel: c.Slack.Channel, APIURL: c.Slack.API, Mute: !c.Slack.asks()})
+	slack, err := notify.NewSlack(notify.SlackConfig{Token: c.Slack.Token, Channel: c.Slack.Channel, APIURL: c.Slack.API, Mute: !c.Slack.asks(), Store: store})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return notify.NewMulti(notify.NewLog(log), slack)
+	outbox := notify.NewOutbox(slack, store, time.Now, log)
+	all, err := notify.NewMulti(notify.NewLog(log), outbox)
+	return all, outbox, err
 }
 
 // runURL links to a workflow in the Temporal UI, in the namespace that the worker's client is in; nil without a UI.

@@ -63,6 +63,10 @@ type Message struct {
 	Fields    []Field  `json:"fields,omitempty"`
 	Links     []Link   `json:"links,omitempty"`
 	Actions   []Action `json:"actions,omitempty"`
+	// Thread is what the message belongs to, such as a run: a provider that has threads keeps them together.
+	Thread string `json:"thread,omitempty"`
+	// Since is set where the message may have arrived already, at that time or later: look for it first. Zero: it can't.
+	Since time.Time `json:"-"`
 }
 
 // Ref names a message that was sent, so that it can be updated. It is opaque but to its provider, and small enough

@@ -6,28 +6,37 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/slack-go/slack"
+
+	"github.com/leanloop/leanloop/internal/objectstore"
 )
 
 // SlackConfig is how to reach a Slack workspace.
 type SlackConfig struct {
-	Token   string       // of the bot: xoxb-... ; needs chat:write
-	Channel string       // where a message goes that names no channel: "#team" or C012AB
-	APIURL  string       // "": Slack's own
-	Mute    bool         // nobody takes clicks: leave the buttons out
-	Client  *http.Client // nil: a client of its own, without time-out; contexts bound the calls
+	Token   string // of the bot: xoxb-... ; needs chat:write
+	Channel string // where a message goes that names no channel: "#team" or C012AB
+	APIURL  string // "": Slack's own
+	Mute    bool   // nobody takes clicks: leave the buttons out
+	// Store keeps which message began a thread; nil: no threads.
+	Store  objectstore.Store
+	Client *http.Client // nil: a client of its own, without time-out; contexts bound the calls
 }
 
 // Slack posts messages to channels and rewrites them.
 //
-// A post isn't repeated by itself: whoever retries after a time-out may post it twice. Each post carries its Key in
-// the message's metadata, so that it can be recognised.
+// Each post carries its Key in the message's metadata. One that may have been posted before, which its Since says, is
+// looked for by it, and isn't posted again. Messages of one Thread are replies to its first.
 type Slack struct {
 	api     *slack.Client
 	channel string
 	token   string
 	mute    bool
+	store   objectstore.Store
+
+	mu  sync.Mutex
+	ids map[string]string // of channels, by name
 }
 
 // NewSlack checks the configuration; it doesn't call Slack.
@@ -46,7 +55,7 @@ func NewSlack(c SlackConfig) (*Slack, error) {
 	if c.APIURL != "" {
 		options = append(options, slack.OptionAPIURL(strings.TrimSuffix(c.APIURL, "/")+"/"))
 	}
-	return &Slack{api: slack.New(c.Token, options...), channel: c.Channel, token: c.Token, mute: c.Mute}, nil
+	return &Slack{api: slack.New(c.Token, options...), channel: c.Channel, token: c.Token, mute: c.Mute, store: c.Store, ids: map[string]string{}}, nil
 }
 
 // Notify posts m to its channel, or to the default one.
@@ -58,11 +67,39 @@ func (s *Slack) Notify(ctx context.Context, m Message) (Ref, error) {
 	if channel == "" {
 		channel = s.channel
 	}
-	posted, at, err := s.api.PostMessageContext(ctx, channel, s.options(m)...)
+	root := s.root(ctx, m.Thread)
+	if !m.Since.IsZero() {
+		ref, err := s.find(ctx, channel, m, root)
+		if err != nil || ref.ID != "" {
+			if root.ID == "" && ref.ID != "" {
+				s.keepRoot(ctx, m.Thread, ref)
+			}
+			return ref, err
+		}
+	}
+	ref, err := s.post(ctx, channel, m, root)
 	if err != nil {
 		return Ref{}, s.failure(ctx, channel, err)
 	}
-	return Ref{Provider: "slack", Channel: posted, ID: at}, nil
+	s.learn(channel, ref.Channel)
+	if root.ID == "" {
+		s.keepRoot(ctx, m.Thread, ref)
+	}
+	return ref, nil
+}
+
+// post sends a message, as a reply where its thread has begun. What wants a person is shown in the channel too.
+func (s *Slack) post(ctx context.Context, channel string, m Message, root Ref) (Ref, error) {
+	options := s.options(m)
+	if root.ID != "" {
+		channel = root.Channel
+		options = append(options, slack.MsgOptionTS(root.ID))
+		if len(m.Actions) > 0 || m.Severity == Warning || m.Severity == Failure {
+			options = append(options, slack.MsgOptionBroadcast())
+		}
+	}
+	posted, at, err := s.api.PostMessageContext(ctx, channel, options...)
+	return Ref{Provider: "slack", Channel: posted, ID: at}, err
 }
 
 // Update rewrites the message at ref, its buttons too: a message without actions has none afterwards.
@@ -86,7 +123,7 @@ func (s *Slack) options(m Message) []slack.MsgOption {
 	return []slack.MsgOption{
 		slack.MsgOptionText(slackText(m), false),
 		slack.MsgOptionBlocks(slackBlocks(m)...),
-		slack.MsgOptionMetadata(slack.SlackMetadata{EventType: "leanloop_message", EventPayload: map[string]any{"key": m.Key, "model": m.Model}}),
+		slack.MsgOptionMetadata(slack.SlackMetadata{EventType: eventType, EventPayload: map[string]any{"key": m.Key, "model": m.Model}}),
 		slack.MsgOptionDisableLinkUnfurl(),
 		slack.MsgOptionDisableMediaUnfurl(),
 	}

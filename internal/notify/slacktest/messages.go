@@ -13,14 +13,14 @@ import (
 // channelID is the id of a channel that is named, as #team or by its id already.
 func channelID(name string) string {
 	if plain, ok := strings.CutPrefix(name, "#"); ok {
-		return "C0" + strings.ToUpper(regexp.MustCompile(`[^a-zA-Z0-9]`).ReplaceAllString(plain, ""))
+		return "C0000" + strings.ToUpper(regexp.MustCompile(`[^a-zA-Z0-9]`).ReplaceAllString(plain, ""))
 	}
 	return name
 }
 
 func (s *Server) post(a args) (map[string]any, string) {
 	channel := channelID(a.get("channel"))
-	if channel == "" || channel == "C0NOWHERE" {
+	if channel == "" || channel == "C0000NOWHERE" {
 		return nil, "channel_not_found"
 	}
 	if code := check(a); code != "" {
@@ -31,7 +31,11 @@ func (s *Server) post(a args) (map[string]any, string) {
 		return nil, "thread_not_found"
 	}
 	s.serial++
-	m := &Message{Channel: channel, TS: fmt.Sprintf("%d.%06d", time.Now().Unix(), s.serial), Thread: thread, Text: a.get("text"),
+	now := time.Now
+	if s.Clock != nil {
+		now = s.Clock
+	}
+	m := &Message{Channel: channel, TS: fmt.Sprintf("%d.%06d", now().Unix(), s.serial), Thread: thread, Text: a.get("text"),
 		Blocks: json.RawMessage(a.get("blocks")), Metadata: raw(a.get("metadata"))}
 	s.messages = append(s.messages, m)
 	return map[string]any{"channel": channel, "ts": m.TS}, ""

@@ -59,6 +59,8 @@ type Server struct {
 	*httptest.Server
 	// Endpoint is the app's interactivity URL; "": Socket Mode.
 	Endpoint string
+	// Clock stamps messages; nil: the real one.
+	Clock func() time.Time
 
 	mu       sync.Mutex
 	messages []*Message
@@ -213,6 +215,12 @@ func (s *Server) call(method string, r *http.Request) (out map[string]any, code 
 		return s.history(a, false)
 	case "conversations.replies":
 		return s.history(a, true)
+	case "conversations.list":
+		var all []map[string]any
+		for _, name := range []string{"general", "ml", "flights"} {
+			all = append(all, map[string]any{"id": channelID("#" + name), "name": name})
+		}
+		return map[string]any{"channels": all}, ""
 	case "usergroups.users.list":
 		users, ok := s.groups[a.get("usergroup")]
 		if !ok {
