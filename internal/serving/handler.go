@@ -128,7 +128,7 @@ func (s *Server) answer(w http.ResponseWriter, req *http.Request, bare bool, do 
 	// The table is read once, and after the body: a slow client is answered by the newest.
 	r, routes := s.routeFor(req.PathValue("model"))
 	if r == nil {
-		s.reject(w, bare, unknownModel(req.PathValue("model"), routes))
+		s.reject(w, bare, s.unserved(req.PathValue("model"), routes))
 		return
 	}
 	defer r.letGo(s.troubles)
@@ -224,12 +224,25 @@ func (s *Server) modelReady(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
+// unserved is why a model has no route: there is no such model, or nobody knows yet.
+func (s *Server) unserved(model string, routes map[string]*route) *problem {
+	if !s.discovered.Load() {
+		return notKnownYet(model)
+	}
+	for _, f := range s.all() {
+		if f.model == model && !f.looked.Load() {
+			return notKnownYet(model)
+		}
+	}
+	return unknownModel(model, routes)
+}
+
 // servedRoute gives the route of the named model, or answers why there is none.
 func (s *Server) servedRoute(w http.ResponseWriter, req *http.Request) *route {
 	routes := s.table.Load().routes
 	r, known := routes[req.PathValue("model")]
 	if !known {
-		s.reject(w, true, unknownModel(req.PathValue("model"), routes))
+		s.reject(w, true, s.unserved(req.PathValue("model"), routes))
 		return nil
 	}
 	if r.champion == nil {

@@ -16,13 +16,13 @@ import (
 func (s *Server) Serve(ctx context.Context, applications, admin net.Listener) error {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	ran := make(chan error, 1)
-	go func() { ran <- s.Run(running) }()
-
 	front, back := s.httpServer(s.Handler()), s.httpServer(s.AdminHandler())
 	broken := make(chan error, 2)
-	go func() { broken <- serveHTTP(front, applications) }()
 	go func() { broken <- serveHTTP(back, admin) }()
+	s.restore(running) // what is on disk is served from the first request on; until then they wait to be accepted
+	ran := make(chan error, 1)
+	go func() { ran <- s.run(running) }()
+	go func() { broken <- serveHTTP(front, applications) }()
 
 	var err error
 	ended := 0

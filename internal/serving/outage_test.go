@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -222,4 +223,38 @@ func TestChallengerThatFailsEachRequestIsToldOnceAndWithoutItsValues(t *testing.
 	require.Contains(t, w.admin("/healthz").raw, "challenger of flight-delay")
 	w.clock.advance(time.Minute)
 	require.Equal(t, "ok", w.admin("/healthz").body["status"], "not met for a minute")
+}
+
+// Who asks a gateway that has just started is told to come back, not that there is no such model.
+func TestAModelThatIsntKnownYetIsNotUnknown(t *testing.T) {
+	w := champion(t, flights(0))
+	w.dir = t.TempDir() // another machine's
+	w.start()
+	a := w.predict(goodRow)
+	require.Equal(t, http.StatusServiceUnavailable, a.status, a.raw)
+	require.Equal(t, "not_ready", a.body["code"])
+	require.NotEmpty(t, a.header.Get("Retry-After"))
+	require.Equal(t, http.StatusServiceUnavailable, w.request(http.MethodGet, "/v2/models/flight-delay", "").status)
+	w.sync()
+	require.Equal(t, http.StatusOK, w.predict(goodRow).status)
+	require.Equal(t, http.StatusNotFound, w.request(http.MethodPost, "/predict/nobody", `{"features":{}}`).status)
+}
+
+func TestARestartedGatewayAnswersItsFirstRequest(t *testing.T) {
+	w := champion(t, flights(0))
+	w.start()
+	w.fail(func(string, string) bool { return true })
+	front, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	back, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.server.Serve(ctx, front, back) }()
+	res, err := http.Post("http://"+front.Addr().String()+"/predict/flight-delay", "application/json", strings.NewReader(`{"features":`+goodRow+`}`))
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.Equal(t, http.StatusOK, res.StatusCode)
+	stop()
+	require.NoError(t, <-done)
 }

@@ -46,6 +46,12 @@ func unknownModel(model string, routes map[string]*route) *problem {
 	return p
 }
 
+// notKnownYet is a model that may be served as soon as the store was read.
+func notKnownYet(model string) *problem {
+	return &problem{Status: http.StatusServiceUnavailable, Code: "not_ready",
+		Message: fmt.Sprintf("model %q: the gateway has just started and doesn't know yet whether it is served here", clip(model))}
+}
+
 func noChampion(model string) *problem {
 	return &problem{Status: http.StatusServiceUnavailable, Code: "no_champion",
 		Message: fmt.Sprintf("model %q: no version is in service yet", model)}

@@ -82,6 +82,11 @@ func New(cfg Config, ports Ports) (*Server, error) {
 // returns nil: no trouble with a store ends a gateway.
 func (s *Server) Run(ctx context.Context) error {
 	s.restore(ctx)
+	return s.run(ctx)
+}
+
+// run is Run behind restore.
+func (s *Server) run(ctx context.Context) error {
 	var tasks sync.WaitGroup
 	followed := map[string]bool{}
 	follow := func() {
