@@ -28,8 +28,8 @@ import (
 
 // How long a test waits for what takes a second or two on an idle machine.
 const (
-	stageLimit = 60 * time.Second
-	runLimit   = 2 * time.Minute
+	stageLimit = 4 * time.Minute
+	runLimit   = 6 * time.Minute
 )
 
 // specText is the spec that tests start from: a small model with a canary of seconds.
