@@ -78,7 +78,7 @@ func TestACanaryTellsWhetherItsTargetServesByTheWeight(t *testing.T) {
 		return nil
 	}
 	s.world.served = healthy
-	s.after(15*time.Minute, func() { s.world.served = failing })
+	s.after(75*time.Minute, func() { s.world.served = failing })
 	if _, err := s.canary(theCanary()); err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +89,14 @@ func TestACanaryTellsWhetherItsTargetServesByTheWeight(t *testing.T) {
 	want(t, "weight while traffic comes back", back.Weight, 0)
 	wantText(t, "while traffic comes back", back.Target, "on its way")
 	want(t, "at the end", end.Target, "")
+	steps := 0
+	for i, c := range during[1:] {
+		if c.Weight != during[i].Weight {
+			steps++
+			wantText(t, "at another weight", c.Target, "on its way")
+		}
+	}
+	want(t, "another weight, and none", steps, 2)
 }
 
 func TestACanaryOfATargetThatDoesntConfirm(t *testing.T) {
