@@ -28,9 +28,7 @@ func (a *App) socket(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil {
-			a.c.Log.Error("slack socket", "error", a.redact(err), "again in", socketRetry)
-		}
+		a.c.Log.Error("slack socket", "error", a.redact(err), "again in", socketRetry)
 		select {
 		case <-ctx.Done():
 		case <-time.After(socketRetry):
