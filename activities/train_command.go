@@ -125,7 +125,7 @@ func (t *Trainer) run(ctx context.Context, a *trainAttempt) (*training.Output, e
 	out, runErr := t.prepared(ctx, a, training.CommandSpec{
 		Supervisor: t.Supervisor, Scratch: a.dir, Argv: a.spec.Train.Command, CodeDir: code, Env: env, WorkDir: filepath.Join(a.dir, "work"),
 		Params: a.spec.Train.Params, Timeout: a.limit, Grace: t.Grace, CPUs: a.spec.Train.Resources.CPUs,
-		GPUs: gpu.IDs(a.lease.Devices), Locks: a.lease.Locks, Memory: int64(a.spec.Train.Resources.Memory), LogTo: log, Loader: t.Lake.Loader,
+		GPUs: gpu.IDs(a.lease.Devices), Locks: a.lease.Locks, Memory: int64(a.spec.Train.Resources.Memory), Disk: int64(a.spec.Train.Resources.Disk), LogTo: log, Loader: t.Lake.Loader,
 		Predict: predictCommand(a.spec),
 	})
 	enough()

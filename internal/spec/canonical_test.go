@@ -99,6 +99,7 @@ func drawModel(t *rapid.T) *Model {
 	if rapid.Bool().Draw(t, "command") {
 		m.Train.Builtin, m.Train.Command = "", []string{"python3", strings.ReplaceAll(drawText(t, "argument"), "\x00", "0")} // no argument of a program has one
 		m.Train.Resources.Memory = Bytes(rapid.Int64Min(0).Draw(t, "memory"))
+		m.Train.Resources.Disk = rapid.SampledFrom([]Bytes{0, 1 << 20, 3 << 30}).Draw(t, "disk")
 		if m.Train.Resources.GPUs = rapid.IntRange(0, MaxGPUs).Draw(t, "gpus"); m.Train.Resources.GPUs > 0 {
 			m.Train.Resources.GPUMemory = Bytes(rapid.Int64Range(0, 288<<30).Draw(t, "gpu memory"))
 		}

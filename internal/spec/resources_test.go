@@ -13,6 +13,8 @@ func TestWhatARunAsksForIsBounded(t *testing.T) {
 	for src, want := range map[string]string{
 		"{command: [a], resources: {gpus: 17}}":                          "train.resources.gpus: 17 isn't within 0 and 16",
 		"{builtin: trees, resources: {gpus: 1}}":                         "train.resources.gpus: a built-in trainer uses no GPU (leave it out)",
+		"{command: [a], resources: {disk: 100}}":                         "train.resources.disk: 100 < 1Mi",
+		"{resources: {disk: 10Gi}}":                                      "train.resources.disk: bounds what train.command writes",
 		"{command: [a], resources: {gpu_memory: 40Gi}}":                  "train.resources.gpu_memory: needs train.resources.gpus (gpus: 1)",
 		"{command: [a], resources: {gpus: 1, gpu_memory: 1000Gi}}":       "train.resources.gpu_memory: 1000Gi > 288Gi",
 		"{resources: {labels: [Spot]}}":                                  `train.resources.labels[0]: "Spot" isn't a label (lower-case letters`,

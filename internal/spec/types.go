@@ -193,6 +193,7 @@ type Predict struct {
 type Resources struct {
 	CPUs   int   `yaml:"cpus" json:"cpus"`                         // threads of the trainer
 	Memory Bytes `yaml:"memory,omitempty" json:"memory,omitempty"` // of each process of Command; 0: unbounded
+	Disk   Bytes `yaml:"disk,omitempty" json:"disk,omitempty"`     // of an attempt's folder, what Command writes and its data; 0: 50Gi
 	GPUs   int   `yaml:"gpus" json:"gpus"`
 	// GPUMemory is what each GPU must have at least; 0: any. A worker is chosen by its MemoryClass.
 	GPUMemory Bytes `yaml:"gpu_memory,omitempty" json:"gpu_memory,omitempty"`

@@ -147,6 +147,8 @@ func (c *checker) train(t Train) {
 	c.must(t.Resources.Memory >= 0, "train.resources.memory", "%d < 0", int64(t.Resources.Memory))
 	c.must(t.Resources.Memory <= 0 || len(t.Command) > 0, "train.resources.memory",
 		"bounds train.command; a built-in trainer runs within the worker, where it would bound nothing | leave it out")
+	c.must(t.Resources.Disk == 0 || t.Resources.Disk >= 1<<20, "train.resources.disk", "%d < 1Mi", int64(t.Resources.Disk))
+	c.must(t.Resources.Disk <= 0 || len(t.Command) > 0, "train.resources.disk", "bounds what train.command writes; a built-in trainer writes next to nothing | leave it out")
 	c.positive("train.timeout", t.Timeout)
 	for _, r := range []struct {
 		name  string

@@ -30,6 +30,7 @@ type Program struct {
 	Env     map[string]string // secrets: beside PATH, HOME, LANG and TMPDIR, which none may replace, all of its environment; no log shows their values
 	Input   []byte            // its standard input
 	Timeout time.Duration     // 0: none
+	Disk    int64             // bytes that Scratch, or else Home, may take; 0: DefaultDisk
 	Memory  int64             // bytes of private writable memory of each process, on Linux only; 0: unbounded
 	EnvDir  string            // as in CommandSpec
 	Locks   []*os.File        // as in CommandSpec
@@ -82,7 +83,7 @@ func (e *ProgramError) Unwrap() error { return e.Start }
 // RunProgram runs the program to its end and gives its standard output. No process that it started is left either way
 // (Linux; elsewhere none of its group).
 //
-// Errors: *ParamError for what can't be run; *ProgramError; *OutputError; *StoppedError when ctx ended it. Any other is of
+// Errors: *ParamError for what can't be run; *ProgramError; *OutputError; *LimitError where it wrote too much; *StoppedError when ctx ended it. Any other is of
 // this machine.
 func RunProgram(ctx context.Context, p Program) ([]byte, error) {
 	argv, err := arguments(CommandSpec{Argv: p.Argv})
@@ -119,9 +120,20 @@ func RunProgram(ctx context.Context, p Program) ([]byte, error) {
 	if p.LogTo != nil {
 		to.out = to.err
 	}
+	folder := p.Scratch
+	if folder == "" {
+		folder = p.Home
+	}
+	ctx, written := newDiskGuard(folder, p.Disk).watch(ctx)
 	end, err := runProcess(ctx, run, argv, env, dir, "HOME="+p.Home, to)
 	failure, unstarted := errors.AsType[*startFailure](err)
+	full := written()
+	if limit, ok := errors.AsType[*LimitError](full); ok {
+		limit.Tail = log.lines()
+	}
 	switch {
+	case full != nil && end.stopped != nil:
+		return nil, fmt.Errorf("program %q: %w", p.Argv[0], full)
 	case unstarted:
 		return nil, &ProgramError{Argv: argv, Code: -1, Start: failure}
 	case end.stopped != nil:

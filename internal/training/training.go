@@ -71,6 +71,7 @@ type CommandSpec struct {
 	// Locks are open files that the supervisor and the program inherit, so that what is locked by them stays so until the
 	// last process of the program is gone. They are closed here as soon as the supervisor has them.
 	Locks  []*os.File
+	Disk   int64     // bytes that Scratch, or else WorkDir, may take; 0: DefaultDisk
 	Memory int64     // bytes of private writable memory of each process, on Linux only; 0: unbounded
 	LogTo  io.Writer // what the program prints that isn't progress; nil: dropped. It is written from one goroutine at a time
 
