@@ -76,8 +76,8 @@ func (r *Runs) Settings(ctx context.Context, in SettingsInput) (RunSettings, err
 // trainLimit is how long one attempt may take: the spec's timeout, or as long as its budget for a run lasts.
 func trainLimit(m *spec.Model) time.Duration {
 	limit := m.Train.Timeout.D()
-	if m.Budget.PerRun.Amount > 0 && m.Budget.PerHour > 0 {
-		limit = min(limit, time.Duration(m.Budget.PerRun.Amount/m.Budget.PerHour*float64(time.Hour)))
+	if m.Budget.PerRun.Amount > 0 && m.HourlyCost() > 0 {
+		limit = min(limit, time.Duration(m.Budget.PerRun.Amount/m.HourlyCost()*float64(time.Hour)))
 	}
 	return limit
 }

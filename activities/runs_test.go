@@ -189,4 +189,6 @@ func TestSettingsBoundATrainingByItsBudget(t *testing.T) {
 	require.Equal(t, []string{"cli:ana", "cli:ben"}, out.Approval.Approvers)
 	w.apply("train: {builtin: linear}", "train: {builtin: linear, timeout: 10m}", "notify:", "budget: {per_run: 2 USD, cost_per_hour: 8}\nnotify:")
 	require.Equal(t, 10*time.Minute, must(t, w.runs().Settings, SettingsInput{Model: theModel, Spec: w.spec}).TrainTimeout)
+	w.apply("train: {builtin: linear}", "train: {command: [train], resources: {gpus: 2}}", "notify:", "budget: {per_run: 2 USD, cost_per_hour: 8}\nnotify:")
+	require.Equal(t, 7*time.Minute+30*time.Second, must(t, w.runs().Settings, SettingsInput{Model: theModel, Spec: w.spec}).TrainTimeout, "two slots")
 }

@@ -166,7 +166,7 @@ func (t *Trainer) trial(ctx context.Context, in TrainInput, lease *slots.Lease, 
 		}
 		record.Reports = a.judge.finiteReports()
 		record.Seconds = t.Lake.Now().Sub(started).Seconds()
-		record.Cost = record.Seconds / 3600 * a.spec.Budget.PerHour
+		record.Cost = record.Seconds / 3600 * a.spec.HourlyCost()
 		return nil
 	})
 	if err != nil {

@@ -44,7 +44,7 @@ type meter struct {
 
 // startMeter books that an attempt has begun, and goes on until the returned function is called with its end.
 func startMeter(ctx context.Context, lake *Lake, m *spec.Model, in TrainInput, prefix string) (stop func(error)) {
-	b := &meter{lake: lake, key: prefix + fileSpent, perHour: m.Budget.PerHour, cost: AttemptCost{Attempt: in.Attempt, Started: lake.Now().UTC()}}
+	b := &meter{lake: lake, key: prefix + fileSpent, perHour: m.HourlyCost(), cost: AttemptCost{Attempt: in.Attempt, Started: lake.Now().UTC()}}
 	b.book(ctx, "")
 	done := make(chan struct{})
 	var booking sync.WaitGroup
@@ -107,10 +107,10 @@ func spent(ctx context.Context, store objectstore.Store, model string, number in
 // so many attempts at once.
 func attemptLimit(m *spec.Model, spent float64, atOnce int) (time.Duration, error) {
 	limit, budget := trainLimit(m), m.Budget.PerRun
-	if budget.Amount <= 0 || m.Budget.PerHour <= 0 {
+	if budget.Amount <= 0 || m.HourlyCost() <= 0 {
 		return limit, nil
 	}
-	left := time.Duration((budget.Amount - spent) / float64(atOnce) / m.Budget.PerHour * float64(time.Hour))
+	left := time.Duration((budget.Amount - spent) / float64(atOnce) / m.HourlyCost() * float64(time.Hour))
 	if left < time.Second {
 		return 0, permanent(ErrorTrainInput, &overBudget{spent: spent, budget: budget})
 	}

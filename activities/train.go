@@ -144,7 +144,7 @@ func (t *Trainer) train(ctx context.Context, in TrainInput, lease *slots.Lease, 
 			return err
 		}
 		out.Seconds = t.Lake.Now().Sub(started).Seconds()
-		out.Cost = out.Seconds / 3600 * a.spec.Budget.PerHour
+		out.Cost = out.Seconds / 3600 * a.spec.HourlyCost()
 		return nil
 	})
 	return out, err
@@ -183,7 +183,7 @@ func (t *Trainer) attempt(ctx context.Context, in TrainInput, lease *slots.Lease
 
 // limit is how long an attempt may take. What the run has spent so far is read only where there is a budget.
 func (t *Trainer) limit(ctx context.Context, m *spec.Model, in TrainInput) (time.Duration, error) {
-	if m.Budget.PerRun.Amount <= 0 || m.Budget.PerHour <= 0 {
+	if m.Budget.PerRun.Amount <= 0 || m.HourlyCost() <= 0 {
 		return trainLimit(m), nil
 	}
 	before, err := spent(ctx, t.Lake.Store, in.Model, in.Number)

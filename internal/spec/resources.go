@@ -41,6 +41,11 @@ func memoryClasses() []Bytes {
 // spare is the part of a GPU's memory that its driver may keep, or error correction take: one that is sold with 24 GB reports 22.5 GiB.
 const spare = 0.07
 
+// HourlyCost is what an hour of one training costs, of all the slots that it takes, in the budget's currency.
+func (m *Model) HourlyCost() float64 {
+	return m.Budget.PerHour * float64(max(1, m.Train.Resources.GPUs))
+}
+
 // MemoryClasses are the classes that a GPU of so much reported memory serves, ascending; none where it isn't known.
 func MemoryClasses(memory int64) []Bytes {
 	return slices.DeleteFunc(memoryClasses(), func(c Bytes) bool { return float64(c)*(1-spare) > float64(memory) })

@@ -61,3 +61,10 @@ func TestALabelSetIsTheSameInAnyOrder(t *testing.T) {
 	require.Equal(t, "a+b-1", Resources{Labels: []string{"b-1", "a"}}.LabelSet())
 	require.Empty(t, Resources{}.LabelSet())
 }
+
+func TestARunOnTwoGPUsCostsTwoSlots(t *testing.T) {
+	for gpus, want := range map[int]float64{0: 3, 1: 3, 2: 6} {
+		m := &Model{Budget: Budget{PerHour: 3}, Train: Train{Resources: Resources{GPUs: gpus}}}
+		require.Equal(t, want, m.HourlyCost())
+	}
+}

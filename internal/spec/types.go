@@ -390,5 +390,5 @@ type Notify struct {
 type Budget struct {
 	PerRun   Money   `yaml:"per_run,omitempty" json:"per_run,omitzero"`
 	PerMonth Money   `yaml:"per_month,omitempty" json:"per_month,omitzero"`
-	PerHour  float64 `yaml:"cost_per_hour,omitempty" json:"cost_per_hour,omitempty"` // of one training slot, in the budget's currency
+	PerHour  float64 `yaml:"cost_per_hour,omitempty" json:"cost_per_hour,omitempty"` // of one training slot, a GPU where there are any, in the budget's currency
 }
