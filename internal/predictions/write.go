@@ -185,6 +185,9 @@ func (c Cell) value(kind dataset.Kind) pq.Value {
 
 func (w *Writer) flush() error {
 	for k, cells := range w.cells {
+		if len(cells) == 0 {
+			continue // parquet-go takes the address of the first
+		}
 		if _, err := w.columns[k].WriteRowValues(cells); err != nil {
 			return fmt.Errorf("prediction log: column %d: %w", k, err)
 		}

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -44,8 +45,10 @@ type server struct {
 	metadata, about string
 	infer           http.HandlerFunc
 	ready           int
-	bodies          [][]byte
 	asked           atomic.Int64
+
+	mu     sync.Mutex
+	bodies [][]byte
 }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -59,7 +62,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/v2/models/late%20ones/versions/3/infer":
 		s.asked.Add(1)
 		body, _ := io.ReadAll(r.Body)
+		s.mu.Lock()
 		s.bodies = append(s.bodies, body)
+		s.mu.Unlock()
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		s.infer(w, r)
 	default:
