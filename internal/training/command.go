@@ -71,24 +71,15 @@ func RunCommand(ctx context.Context, s CommandSpec, in Input, report func(Progre
 
 // outcome runs the program and says what its end was; nil for exit code 0.
 func outcome(ctx context.Context, s CommandSpec, argv, env []string, dir string, log *programLog) error {
-	folder := s.Scratch
-	if folder == "" {
-		folder = s.WorkDir
-	}
-	ctx, written := newDiskGuard(folder, s.Disk).watch(ctx)
 	mark := checkpointVariable + "=" + layOutFolders(s.WorkDir).checkpoints
 	end, err := runProcess(ctx, s, argv, env, dir, mark, printed{
 		out: func(r io.Reader) { log.read(r, true) },
 		err: func(r io.Reader) { log.read(r, false) },
 	})
 	failure, unstarted := errors.AsType[*startFailure](err)
-	full := written()
-	if limit, ok := errors.AsType[*LimitError](full); ok {
-		limit.Tail = log.lines()
-	}
 	switch {
-	case full != nil && end.stopped != nil:
-		return fmt.Errorf("trainer %q: %w", s.Argv[0], full)
+	case end.full != nil:
+		return fmt.Errorf("trainer %q: %w", s.Argv[0], withTail(end.full, log.lines()))
 	case unstarted:
 		return &ScriptError{Argv: argv, Code: -1, Start: failure}
 	case end.stopped != nil:

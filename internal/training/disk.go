@@ -72,6 +72,14 @@ func (g diskGuard) watch(ctx context.Context) (watched context.Context, stop fun
 	}
 }
 
+// withTail puts the last lines that a program printed into the error about what it wrote.
+func withTail(full error, lines []string) error {
+	if limit, ok := errors.AsType[*LimitError](full); ok {
+		limit.Tail = lines
+	}
+	return full
+}
+
 // look measures once. What can't be measured isn't the program's fault: it is the next look's.
 func (g diskGuard) look(done <-chan struct{}) error {
 	size, err := folderSize(g.folder, done)

@@ -35,6 +35,7 @@ const (
 type ending struct {
 	report   report
 	stopped  error // the context's error, if that ended it
+	full     error // why it was ended for what it wrote; see diskGuard
 	timedOut bool
 }
 
@@ -55,7 +56,15 @@ func runProcess(ctx context.Context, s CommandSpec, argv, env []string, dir, mar
 	var readers sync.WaitGroup
 	readers.Go(func() { to.out(p.out) })
 	readers.Go(func() { to.err(p.err) })
-	end, err := p.wait(ctx, s.Timeout)
+	folder := s.Scratch
+	if folder == "" {
+		folder = s.WorkDir
+	}
+	watched, written := newDiskGuard(folder, s.Disk).watch(ctx)
+	end, err := p.wait(watched, s.Timeout)
+	if full := written(); end.stopped != nil {
+		end.full = full
+	}
 	p.letGo()
 	if err != nil {
 		sweep(mark)

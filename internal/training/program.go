@@ -110,7 +110,7 @@ func RunProgram(ctx context.Context, p Program) ([]byte, error) {
 	}
 	run := CommandSpec{
 		Supervisor: p.Supervisor, Lease: p.Lease, Grace: p.Grace, Scratch: p.Scratch, Timeout: p.Timeout, Memory: p.Memory,
-		Locks: p.Locks, input: input,
+		Locks: p.Locks, WorkDir: p.Home, Disk: p.Disk, input: input,
 	}
 	out, log := &limited{room: p.MaxOutput}, newProgramLog(p.LogTo, p.Env, nil)
 	to := printed{
@@ -120,20 +120,11 @@ func RunProgram(ctx context.Context, p Program) ([]byte, error) {
 	if p.LogTo != nil {
 		to.out = to.err
 	}
-	folder := p.Scratch
-	if folder == "" {
-		folder = p.Home
-	}
-	ctx, written := newDiskGuard(folder, p.Disk).watch(ctx)
 	end, err := runProcess(ctx, run, argv, env, dir, "HOME="+p.Home, to)
 	failure, unstarted := errors.AsType[*startFailure](err)
-	full := written()
-	if limit, ok := errors.AsType[*LimitError](full); ok {
-		limit.Tail = log.lines()
-	}
 	switch {
-	case full != nil && end.stopped != nil:
-		return nil, fmt.Errorf("program %q: %w", p.Argv[0], full)
+	case end.full != nil:
+		return nil, fmt.Errorf("program %q: %w", p.Argv[0], withTail(end.full, log.lines()))
 	case unstarted:
 		return nil, &ProgramError{Argv: argv, Code: -1, Start: failure}
 	case end.stopped != nil:
